@@ -1,0 +1,169 @@
+//! Secrets as marks: every stage but the very edge sees `‹secret:name›` instead of a value.
+//!
+//! A template that uses `{{ secrets.db_password }}` renders to a *mark*: the name between two private-use
+//! characters. Marks travel through plans, diffs, events, journal and reports; [`Vault::reveal`] turns them into
+//! values only when bytes are written to a host, [`Vault::conceal`] turns values that a host sends back into marks
+//! again. So a file that holds a secret compares equal to its rendered template, and nothing on our side ever
+//! holds the value in a text that could be stored.
+
+use secrecy::{ExposeSecret, SecretString};
+use std::collections::BTreeMap;
+use std::sync::RwLock;
+use zeroize::Zeroizing;
+
+const OPEN: char = '\u{E000}';
+const CLOSE: char = '\u{E001}';
+
+/// Values shorter than this (in bytes) are refused: they would turn up by chance in any text.
+pub const SHORTEST: usize = 4;
+
+/// The mark for a secret of this name.
+pub fn mark(name: &str) -> String {
+    format!("{OPEN}{name}{CLOSE}")
+}
+
+/// True if the text holds a mark.
+pub fn has_mark(text: &str) -> bool {
+    text.contains(OPEN)
+}
+
+/// The text as people see it: marks as `‹secret:name›`.
+pub fn shown(text: &str) -> String {
+    text.replace(OPEN, "‹secret:").replace(CLOSE, "›")
+}
+
+/// Why a value cannot be used.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum SecretError {
+    /// The value would match by chance.
+    #[error("secret `{name}` has fewer than {SHORTEST} bytes, so it cannot be kept out of outputs")]
+    TooShort {
+        /// Its name.
+        name: String,
+    },
+    /// A mark without a value.
+    #[error("secret `{name}` has no value yet")]
+    Unknown {
+        /// Its name.
+        name: String,
+    },
+}
+
+/// The values of a run's secrets, each fetched at most once.
+#[derive(Debug, Default)]
+pub struct Vault {
+    values: RwLock<BTreeMap<String, SecretString>>,
+}
+
+impl Vault {
+    /// Adds a value.
+    ///
+    /// # Errors
+    /// [`SecretError::TooShort`].
+    pub fn insert(&self, name: &str, value: SecretString) -> Result<(), SecretError> {
+        if value.expose_secret().len() < SHORTEST {
+            return Err(SecretError::TooShort { name: name.to_string() });
+        }
+        self.values.write().unwrap_or_else(std::sync::PoisonError::into_inner).insert(name.to_string(), value);
+        Ok(())
+    }
+
+    /// True if the value of this name is known.
+    pub fn has(&self, name: &str) -> bool {
+        self.values.read().unwrap_or_else(std::sync::PoisonError::into_inner).contains_key(name)
+    }
+
+    /// The text with values in place of marks.
+    ///
+    /// # Errors
+    /// [`SecretError::Unknown`].
+    pub fn reveal(&self, text: &str) -> Result<Zeroizing<String>, SecretError> {
+        let values = self.values.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut out = Zeroizing::new(String::with_capacity(text.len()));
+        let mut rest = text;
+        while let Some(at) = rest.find(OPEN) {
+            out.push_str(&rest[..at]);
+            let after = &rest[at + OPEN.len_utf8()..];
+            let Some(end) = after.find(CLOSE) else {
+                rest = &rest[at..];
+                break;
+            };
+            let name = &after[..end];
+            let value = values.get(name).ok_or_else(|| SecretError::Unknown { name: name.to_string() })?;
+            out.push_str(value.expose_secret());
+            rest = &after[end + CLOSE.len_utf8()..];
+        }
+        out.push_str(rest);
+        Ok(out)
+    }
+
+    /// The bytes with marks in place of values, longest value first.
+    pub fn conceal(&self, bytes: &[u8]) -> Vec<u8> {
+        let values = self.values.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut sorted: Vec<_> = values.iter().collect();
+        sorted.sort_by_key(|(_, v)| std::cmp::Reverse(v.expose_secret().len()));
+        let mut out = bytes.to_vec();
+        for (name, value) in sorted {
+            out = replace(&out, value.expose_secret().as_bytes(), mark(name).as_bytes());
+        }
+        out
+    }
+
+    /// The same for a text.
+    pub fn conceal_text(&self, text: &str) -> String {
+        String::from_utf8_lossy(&self.conceal(text.as_bytes())).into_owned()
+    }
+
+    /// Length in bytes of the longest value, 0 without any: how much a streaming reader must hold back.
+    pub fn longest(&self) -> usize {
+        let values = self.values.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        values.values().map(|v| v.expose_secret().len()).max().unwrap_or(0)
+    }
+}
+
+fn replace(bytes: &[u8], what: &[u8], with: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut i = 0;
+    while i < bytes.len() {
+        if bytes[i] == what[0] && bytes[i..].starts_with(what) {
+            out.extend_from_slice(with);
+            i += what.len();
+        } else {
+            out.push(bytes[i]);
+            i += 1;
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn vault() -> Vault {
+        let vault = Vault::default();
+        vault.insert("db", "correct horse".into()).unwrap();
+        vault.insert("long", "correct horse battery".into()).unwrap();
+        vault
+    }
+
+    #[test]
+    fn a_mark_comes_back_from_its_value() {
+        let text = format!("password={}\nother={}\n", mark("db"), mark("long"));
+        let revealed = vault().reveal(&text).unwrap();
+        assert_eq!(*revealed, "password=correct horse\nother=correct horse battery\n");
+        assert_eq!(vault().conceal_text(&revealed), text);
+    }
+
+    #[test]
+    fn people_see_the_name_only() {
+        assert_eq!(shown(&format!("a {} b", mark("db"))), "a ‹secret:db› b");
+    }
+
+    #[test]
+    fn a_mark_without_a_value_and_a_short_value_are_errors() {
+        let vault = Vault::default();
+        assert_eq!(vault.reveal(&mark("x")).unwrap_err(), SecretError::Unknown { name: "x".into() });
+        assert_eq!(vault.insert("x", "abc".into()).unwrap_err(), SecretError::TooShort { name: "x".into() });
+    }
+}
