@@ -205,6 +205,11 @@ impl RunState {
                     self.applied.retain(|a| a.task.host != *guest || a.section < section);
                 }
             }
+            Event::UndoEnded { task, what, failed: None } => {
+                if let Some(at) = self.applied.iter().rposition(|a| a.task == *task && a.change.what == *what) {
+                    self.applied.remove(at);
+                }
+            }
             Event::RunEnded { end, .. } => self.ended = Some(*end),
             _ => {}
         }

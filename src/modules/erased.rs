@@ -51,6 +51,8 @@ pub trait Instance: Send + Sync + std::fmt::Debug {
     fn nature(&self) -> Nature;
     /// See [`Module::repeatable`].
     fn repeatable(&self) -> bool;
+    /// See [`Module::needs_checkpoint`].
+    fn needs_checkpoint(&self) -> bool;
     /// See [`Module::validate`].
     fn validate(&self) -> Vec<Problem>;
     /// See [`Module::local_files`].
@@ -138,6 +140,10 @@ impl<M: Module> Instance for Bound<M> {
 
     fn repeatable(&self) -> bool {
         M::repeatable(&self.0)
+    }
+
+    fn needs_checkpoint(&self) -> bool {
+        M::needs_checkpoint(&self.0)
     }
 
     fn validate(&self) -> Vec<Problem> {

@@ -281,6 +281,12 @@ pub trait Module: 'static {
         Self::nature(params) != Nature::AlwaysRuns
     }
 
+    /// True if a change by this step wants a checkpoint of the guest before it. Not for steps that leave the guest
+    /// as it is, or that handle its snapshots themselves.
+    fn needs_checkpoint(_params: &Self::Params) -> bool {
+        true
+    }
+
     /// Checks values before any host is asked.
     fn validate(_params: &Self::Params) -> Vec<Problem> {
         Vec::new()

@@ -9,6 +9,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// The name that [`Connect::connect`] takes for the machine that piton runs on.
+pub const HERE: &str = "(here)";
+
 /// A future behind a `dyn`.
 pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -116,6 +119,9 @@ impl TransportError {
 pub trait Remote: Send + Sync {
     /// Inventory name.
     fn name(&self) -> &str;
+
+    /// How the host is reached: `ssh`, `local`.
+    fn via(&self) -> &'static str;
 
     /// Runs the commands of a batch. One result each, in order; after an error the rest are errors too.
     fn run<'a>(&'a self, batch: Batch) -> Boxed<'a, Vec<Result<Output, TransportError>>>;
