@@ -47,6 +47,15 @@ pub struct Prepared {
     calls: Vec<ApiCall>,
 }
 
+/// What a batch of GETs and other commands gave: one of each, in order.
+#[derive(Debug)]
+pub struct Looked {
+    /// Answers to the GETs.
+    pub answers: Vec<Result<ApiAnswer, ApiError>>,
+    /// Outputs of the commands.
+    pub outputs: Vec<Result<Output, TransportError>>,
+}
+
 impl NodeApi {
     /// Opens the API of the node behind a line: one round trip that finds out what is there and makes a ticket.
     ///
@@ -191,11 +200,15 @@ impl NodeApi {
     /// anything is done, so that is safe for any method.
     async fn several(&self, calls: &[ApiCall]) -> Vec<Result<ApiAnswer, ApiError>> {
         let answers = self.once(calls).await;
-        let refused = answers.iter().any(|a| a.as_ref().is_ok_and(|a| a.status == 401));
-        if refused && matches!(self.carrier, Carrier::Api(_)) && self.refresh().await.is_ok() {
+        if self.is_refused(&answers) && self.refresh().await.is_ok() {
             return self.once(calls).await;
         }
         answers
+    }
+
+    /// True if the node does not take the ticket.
+    fn is_refused(&self, answers: &[Result<ApiAnswer, ApiError>]) -> bool {
+        matches!(self.carrier, Carrier::Api(_)) && answers.iter().any(|a| a.as_ref().is_ok_and(|a| a.status == 401))
     }
 
     async fn once(&self, calls: &[ApiCall]) -> Vec<Result<ApiAnswer, ApiError>> {
@@ -207,6 +220,27 @@ impl NodeApi {
             }
             Err(e) => calls.iter().map(|_| Err(e.clone())).collect(),
         }
+    }
+
+    /// GETs and other commands on the node in one batch: one round trip for both.
+    pub async fn gets_and_run(&self, calls: &[ApiCall], cmds: Vec<Cmd>) -> Looked {
+        let prepared = match self.prepare(calls).await {
+            Ok(prepared) => prepared,
+            Err(e) => {
+                let outputs = self.run(cmds).await;
+                return Looked { answers: calls.iter().map(|_| Err(e.clone())).collect(), outputs };
+            }
+        };
+        let mut batch = prepared.cmds.clone();
+        let at = batch.len();
+        batch.extend(self.as_user(cmds));
+        let mut outputs = self.remote.run(Batch::all(batch)).await;
+        let others = outputs.split_off(at.min(outputs.len()));
+        let mut answers = self.read(&prepared, outputs).await;
+        if self.is_refused(&answers) && self.refresh().await.is_ok() {
+            answers = self.once(calls).await;
+        }
+        Looked { answers, outputs: others }
     }
 
     /// A command of another kind on the node, as the same user.
