@@ -219,8 +219,7 @@ fn guest() -> GuestRef {
 }
 
 fn plan() -> NewCheckpoint {
-    let marker =
-        Marker { run: RunId("20261123-031500-1a2b".into()), section: "ufw".into(), by: "a@b".into() };
+    let marker = Marker { run: RunId("20261123-031500-1a2b".into()), section: "ufw".into(), by: "a@b".into() };
     NewCheckpoint { name: "piton-1a2b-01".into(), marker }
 }
 
@@ -354,13 +353,17 @@ async fn a_rollback_that_is_not_whole_says_so() {
     let mut failing = node();
     failing.fails.push(("qmstart", "no bridge"));
     let text = back_on(failing, &back("piton-1a2b-01")).await.0.unwrap_err().to_string();
-    assert!(text.contains("is back at `piton-1a2b-01`, but it does not run: start of intranet failed: no bridge"), "{text}");
+    assert!(
+        text.contains("is back at `piton-1a2b-01`, but it does not run: start of intranet failed: no bridge"),
+        "{text}"
+    );
     assert!(text.contains("`qm start 102`"), "{text}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn only_ours_are_dropped() {
-    let (api, fake) = api(Node::new().with(&[("piton-1a2b-01", MINE), ("by-hand", "x"), ("piton-9999-01", MINE)])).await;
+    let (api, fake) =
+        api(Node::new().with(&[("piton-1a2b-01", MINE), ("by-hand", "x"), ("piton-9999-01", MINE)])).await;
     let names: Vec<String> = ["piton-1a2b-01", "by-hand", "piton-9999-01", "gone"].map(str::to_string).into();
     assert_eq!(drop_snapshots(&api, &guest(), &names, &silent).await.unwrap(), ["piton-1a2b-01"]);
     assert_eq!(done(&fake), ["DELETE /snapshot/piton-1a2b-01"]);
