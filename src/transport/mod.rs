@@ -2,6 +2,8 @@
 //!
 //! The engine sees [`Remote`] only: `ssh`, `local` and the simulated transport of the tests stand behind it.
 
+pub mod api;
+
 use crate::cmd::{Cmd, Output};
 use crate::modules::{FetchFile, PutFile, PutTree};
 use std::future::Future;
