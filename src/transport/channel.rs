@@ -49,6 +49,9 @@ pub trait Dial: Send + Sync + 'static {
     /// Inventory name of the host.
     fn host(&self) -> &str;
 
+    /// How it is reached: `ssh`, `local`.
+    fn via(&self) -> &'static str;
+
     /// Opens a channel that runs this line in the login shell.
     fn dial<'a>(&'a self, exec: &'a str) -> Boxed<'a, Result<Channel, TransportError>>;
 

@@ -270,6 +270,10 @@ impl<D: Dial> Remote for Host<D> {
         self.dial.host()
     }
 
+    fn via(&self) -> &'static str {
+        self.dial.via()
+    }
+
     fn run<'a>(&'a self, batch: Batch) -> Boxed<'a, Vec<Result<Output, TransportError>>> {
         Box::pin(async move {
             let mut cancel = self.cancel.subscribe();

@@ -33,6 +33,10 @@ impl Dial for LocalDial {
         &self.name
     }
 
+    fn via(&self) -> &'static str {
+        "local"
+    }
+
     fn dial<'a>(&'a self, exec: &'a str) -> Boxed<'a, Result<Channel, TransportError>> {
         Box::pin(async move {
             let fail = |e: &dyn std::fmt::Display| TransportError::Local {

@@ -156,6 +156,10 @@ impl Dial for SshDial {
         &self.name
     }
 
+    fn via(&self) -> &'static str {
+        "ssh"
+    }
+
     fn dial<'a>(&'a self, exec: &'a str) -> Boxed<'a, Result<Channel, TransportError>> {
         Box::pin(self.channel(exec))
     }

@@ -2,5 +2,6 @@
 //!
 //! Runs as root: it adds users (`piton-t-...`) and takes them away again.
 
+mod batches;
 mod fixture;
 mod shells;
