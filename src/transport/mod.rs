@@ -3,6 +3,23 @@
 //! The engine sees [`Remote`] only: `ssh`, `local` and the simulated transport of the tests stand behind it.
 
 pub mod api;
+mod capture;
+mod channel;
+mod file;
+mod frame;
+mod host;
+mod line;
+mod local;
+mod parse;
+mod shell;
+mod ssh;
+mod ssh_config;
+mod ssh_error;
+mod tree;
+
+pub use channel::Settings;
+pub use local::LocalRemote;
+pub use ssh::{SshRemote, SshTarget};
 
 use crate::cmd::{Cmd, Output};
 use crate::modules::{FetchFile, PutFile, PutTree};
