@@ -1,7 +1,20 @@
 //! From what was loaded to what will run: a flat, checked program. Pure.
 
+mod check;
+pub mod explain;
 pub mod guards;
+mod keys;
+mod lint;
+mod names;
+mod params;
+mod program;
+pub mod project;
 pub mod scope;
+mod select;
+mod sets;
+pub mod targets;
+
+pub use program::{Failed, Options, Wanted, program, wanted_inputs};
 
 use crate::key::StepKey;
 use crate::load::expr::Expr;
@@ -29,8 +42,8 @@ pub struct Program {
     pub inventory: Arc<Inventory>,
     /// Texts, for errors at run time.
     pub sources: Arc<Sources>,
-    /// Runbook `vars`, lowest precedence.
-    pub vars: Map<String, Value>,
+    /// Runbook `vars`, lowest precedence, as written.
+    pub vars: crate::load::inventory::Vars,
     /// `--set`, highest precedence.
     pub sets: Map<String, Value>,
     /// `inputs`, validated.
@@ -123,8 +136,55 @@ pub struct Step {
     pub run_once: bool,
     /// `timeout:` of each action.
     pub timeout: Option<Duration>,
-    /// `vars:` of the step.
+    /// `vars:` of section, including step and step; the innermost one wins.
     pub vars: Vec<(crate::load::node::Key, Node)>,
+    /// In an included file: the `inputs` of each include, outermost first.
+    pub inputs: Vec<crate::load::inventory::Vars>,
     /// Left out by `--tags`, `--from`, ...: why.
     pub left_out: Option<String>,
+}
+
+impl Program {
+    /// The folder of the runbook, where relative paths start.
+    pub fn runbook_dir(&self) -> PathBuf {
+        let path = std::path::absolute(&self.path).unwrap_or_else(|_| PathBuf::from(&self.path));
+        path.parent().map(std::path::Path::to_path_buf).unwrap_or_default()
+    }
+
+    /// A local file that a step wants; a template is rendered with the scope.
+    ///
+    /// # Errors
+    /// [`crate::load::local::LocalError`].
+    pub fn load_file(
+        &self,
+        want: &crate::modules::Want,
+        scope: &Value,
+    ) -> Result<crate::modules::LocalFile, crate::load::local::LocalError> {
+        crate::load::local::load_file(&self.project, &self.runbook_dir(), want, scope)
+    }
+
+    /// Every step in order.
+    pub fn steps(&self) -> impl Iterator<Item = &Step> {
+        self.sections.iter().flat_map(|s| &s.steps)
+    }
+}
+
+impl Step {
+    /// The items of its loop in a scope; one `None` for a step without loop.
+    ///
+    /// # Errors
+    /// One line, if the loop gives no list.
+    pub fn items(&self, scope: &Value) -> Result<Vec<Option<Value>>, String> {
+        let Some(node) = &self.each else { return Ok(vec![None]) };
+        let value = match &node.kind {
+            crate::load::node::Kind::Str(text, _) if !crate::load::template::is_template(text) => {
+                Expr { text: text.clone(), span: node.span }.value(scope).map_err(|e| e.message)?
+            }
+            _ => crate::load::template::render(node, scope).map_err(|d| d.message)?,
+        };
+        match value {
+            Value::Array(items) => Ok(items.into_iter().map(Some).collect()),
+            other => Err(format!("`loop` gives {other}, which is no list")),
+        }
+    }
 }
