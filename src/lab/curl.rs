@@ -8,20 +8,17 @@ use std::process::{Command, Stdio};
 
 /// Runs the real curl.
 pub fn main(args: &[String]) -> u8 {
+    let socket = format!("{LAB}/api/pve.sock");
     let mut config = None;
     if reads_stdin_config(args) {
         let mut text = Vec::new();
         if std::io::stdin().read_to_end(&mut text).is_err() {
             return 26;
         }
-        config = Some(text);
+        config = Some(redirect_config(text, &socket));
     }
-    let text = config.as_deref().map(String::from_utf8_lossy).unwrap_or_default();
     let mut command = Command::new(format!("{LAB}/machine/curl"));
-    if args.iter().any(|a| is_api(a)) || text.lines().any(is_api) {
-        command.args(["--unix-socket", &format!("{LAB}/api/pve.sock")]);
-    }
-    command.args(args);
+    command.args(redirect_args(args, &socket));
     if config.is_some() {
         command.stdin(Stdio::piped());
     }
@@ -33,6 +30,40 @@ pub fn main(args: &[String]) -> u8 {
         let _ = stdin.write_all(&text);
     }
     child.wait().ok().and_then(|s| s.code()).and_then(|c| u8::try_from(c).ok()).unwrap_or(2)
+}
+
+/// The socket is an option of one transfer, so it is said again after each `next`.
+fn redirect_config(text: Vec<u8>, socket: &str) -> Vec<u8> {
+    if !text.split(|b| *b == b'\n').any(|line| is_api(&String::from_utf8_lossy(line))) {
+        return text;
+    }
+    let option = format!("unix-socket = \"{socket}\"\n").into_bytes();
+    let mut out = option.clone();
+    for line in text.split_inclusive(|b| *b == b'\n') {
+        out.extend_from_slice(line);
+        if line.trim_ascii() == b"next" {
+            out.extend_from_slice(&option);
+        }
+    }
+    out
+}
+
+/// Likewise for a URL among the arguments; `-q` counts only as the first.
+fn redirect_args(args: &[String], socket: &str) -> Vec<String> {
+    if !args.iter().any(|a| is_api(a)) {
+        return args.to_vec();
+    }
+    let option = ["--unix-socket".to_string(), socket.to_string()];
+    let first = usize::from(args.first().is_some_and(|a| a == "-q" || a == "--disable"));
+    let mut out = args[..first].to_vec();
+    out.extend(option.clone());
+    for arg in &args[first..] {
+        out.push(arg.clone());
+        if arg == "--next" || arg == "-:" {
+            out.extend(option.clone());
+        }
+    }
+    out
 }
 
 /// `-K -`, `-K-`, `--config -`, `--config=-`, also behind other short options as in `-sK -`.
@@ -49,6 +80,22 @@ fn is_api(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_socket_is_said_for_every_transfer() {
+        let api = "http://127.0.0.1:85/api2/json/version";
+        let args = ["-q", "-s", api, "--next", api].map(String::from);
+        assert_eq!(
+            redirect_args(&args, "S"),
+            ["-q", "--unix-socket", "S", "-s", api, "--next", "--unix-socket", "S", api]
+        );
+        assert_eq!(redirect_args(&["https://x/".into()], "S"), ["https://x/"]);
+        let config = format!("url = \"{api}\"\nnext\nurl = \"{api}\"\n");
+        let socket = "unix-socket = \"S\"\n";
+        let want = format!("{socket}url = \"{api}\"\nnext\n{socket}url = \"{api}\"\n");
+        assert_eq!(redirect_config(config.into_bytes(), "S"), want.into_bytes());
+        assert_eq!(redirect_config(b"url = x".to_vec(), "S"), b"url = x");
+    }
 
     #[test]
     fn only_the_api_and_only_a_config_on_stdin_are_ours() {

@@ -110,6 +110,28 @@ iface vmbr0 inet static
 source /etc/network/interfaces.d/*
 ";
 
+/// `PVE::INotify` of the node, as far as a ticket needs it.
+pub const PERL_INOTIFY: &str = "\
+package PVE::INotify; # piton lab: not Proxmox's, only what makes a ticket of this simulated node
+use strict; use warnings;
+sub nodename { open(my $f, '<', '/etc/hostname') or die \"/etc/hostname: $!\\n\"; chomp(my $n = <$f>); return $n; }
+1;
+";
+
+/// `PVE::AccessControl` of the node: gives the ticket that the simulated API takes.
+pub const PERL_ACCESS_CONTROL: &str = "\
+package PVE::AccessControl; # piton lab: not Proxmox's, its tickets open this simulated node only
+use strict; use warnings;
+sub line {
+    open(my $f, '<', '/run/piton-lab/api/ticket') or die \"piton lab: no ticket: $!\\n\";
+    chomp(my $t = <$f>);
+    return $t;
+}
+sub assemble_ticket { return line(); }
+sub assemble_csrf_prevention_token { my $t = line(); $t =~ s/[^0-9A-Za-z]//g; return sprintf('%08X', time()) . ':' . substr($t, -24); }
+1;
+";
+
 /// True for the host with the Proxmox simulation.
 pub fn is_node(host: &str) -> bool {
     host == NODE

@@ -162,7 +162,7 @@ impl Hosts {
         let init = self.init(host)?;
         let what = || format!("running a program in {host}");
         let mut child = Command::new("nsenter")
-            .args(["--target", &init.to_string(), "--mount", "--uts", "--ipc", "--pid", "--wd=/", "--"])
+            .args(["--target", &init.to_string(), "--mount", "--uts", "--ipc", "--pid", "--"])
             .args(argv)
             .env_clear()
             .env("PATH", systemctl::PATH)

@@ -112,6 +112,8 @@ fn fill(layout: &Layout, lab: &LabFile, host: &str, tree: &Path) -> Result<(), L
     symlink("/run/lock", tree.join("var/lock")).map_err(LabError::io("linking /var/lock"))?;
     if etc::is_node(host) {
         put("etc/network/interfaces", 0o644, etc::INTERFACES)?;
+        put("etc/perl/PVE/INotify.pm", 0o644, etc::PERL_INOTIFY)?;
+        put("etc/perl/PVE/AccessControl.pm", 0o644, etc::PERL_ACCESS_CONTROL)?;
         make(&tree.join("etc/pve/nodes/pve/qemu-server"))?;
         make(&tree.join("etc/pve/firewall"))?;
         make(&tree.join("var/lib/vz"))?;
