@@ -33,7 +33,8 @@ nogroup:x:65534:
 
 /// `/etc/shadow`: nobody has a password; `*` is not a locked account for sshd without PAM, `!` is.
 pub fn shadow() -> String {
-    PASSWD.lines().filter_map(|l| l.split(':').next()).map(|user| format!("{user}:*:19500:0:99999:7:::\n")).collect()
+    let users = PASSWD.lines().filter_map(|l| l.split(':').next());
+    users.map(|user| [user, ":*:19500:0:99999:7:::\n"].concat()).collect()
 }
 
 /// `/etc/hosts`: all hosts of the lab share the loopback.

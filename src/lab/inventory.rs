@@ -45,7 +45,7 @@ pub fn ssh_config(layout: &Layout, lab: &LabFile) -> String {
 
 /// `known_hosts`, from the hosts' public keys.
 pub fn known_hosts(keys: &[(&str, String)]) -> String {
-    keys.iter().map(|(host, key)| format!("{host}.piton-lab {}\n", key.trim())).collect()
+    keys.iter().map(|(host, key)| [host, ".piton-lab ", key.trim(), "\n"].concat()).collect()
 }
 
 /// A YAML text in double quotes.

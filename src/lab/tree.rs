@@ -26,9 +26,9 @@ const FROM_THE_MACHINE: &[&str] = &[
     "profile",
     "protocols",
     "rpc",
-    "resolv.conf",
     "services",
-    "ssl",
+    "ssl/certs",
+    "ssl/openssl.cnf",
     "terminfo",
 ];
 
@@ -67,10 +67,10 @@ pub async fn build(layout: &Layout, lab: &LabFile, host: &str) -> Result<(), Lab
         make(&tree.join(dir))?;
     }
     make(&layout.root(host))?;
-    let from: Vec<_> =
-        FROM_THE_MACHINE.iter().map(|name| Path::new("/etc").join(name)).filter(|p| p.exists()).collect();
-    let copied = Command::new("cp").arg("-a").arg("--").args(from).arg(tree.join("etc")).output().await;
-    let copied = copied.map_err(LabError::io("copying from /etc"))?;
+    let from = FROM_THE_MACHINE.iter().filter(|name| Path::new("/etc").join(name).exists());
+    let mut copy = Command::new("cp");
+    copy.args(["-a", "--parents", "--"]).args(from).arg(tree.join("etc")).current_dir("/etc");
+    let copied = copy.output().await.map_err(LabError::io("copying from /etc"))?;
     if !copied.status.success() {
         // Files that this user may not read are left out: nothing in here needs them.
         let why = String::from_utf8_lossy(&copied.stderr);
@@ -93,6 +93,7 @@ fn fill(layout: &Layout, lab: &LabFile, host: &str, tree: &Path) -> Result<(), L
     put("etc/hostname", 0o644, &format!("{host}\n"))?;
     put("etc/hosts", 0o644, &etc::hosts_file())?;
     put("etc/machine-id", 0o444, &machine_id(host))?;
+    put("etc/resolv.conf", 0o644, &fs::read_to_string("/etc/resolv.conf").unwrap_or_default())?;
     put("etc/shells", 0o644, "/bin/sh\n/bin/bash\n/bin/dash\n")?;
     put("etc/motd", 0o644, &etc::motd(host))?;
     put("etc/piton-lab", 0o444, &etc::marker(host))?;
@@ -128,9 +129,8 @@ fn fill(layout: &Layout, lab: &LabFile, host: &str, tree: &Path) -> Result<(), L
 
 /// Each host is a machine of its own, for whoever reads this file.
 fn machine_id(host: &str) -> String {
-    use sha2::{Digest, Sha256};
-    let digest = Sha256::digest(format!("piton lab {host}"));
-    digest.iter().take(16).map(|b| format!("{b:02x}")).collect::<String>() + "\n"
+    let digest = crate::key::digest(format!("piton lab {host}").as_bytes());
+    digest[..32].to_string() + "\n"
 }
 
 fn enable(tree: &Path, unit: &str) -> Result<(), LabError> {

@@ -161,7 +161,7 @@ fn random_hex() -> Result<String, LabError> {
     let mut bytes = [0; 12];
     let read = File::open("/dev/urandom").and_then(|mut f| f.read_exact(&mut bytes));
     read.map_err(LabError::io("reading random bytes"))?;
-    Ok(bytes.iter().map(|b| format!("{b:02x}")).collect())
+    Ok(crate::key::digest(&bytes)[..24].to_string())
 }
 
 /// Ports that nobody has, below those that the kernel gives to outgoing connections: a stopped guest's port must

@@ -73,11 +73,6 @@ impl Ground {
         mounts.lines().filter(|l| l.contains(&self.dir().display().to_string())).map(String::from).collect()
     }
 
-    /// True if somebody listens on the port of a host.
-    pub fn listens(&self, port: u16) -> bool {
-        std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
-    }
-
     pub fn ports(&self) -> Vec<u16> {
         self.layout.read().unwrap().ports.into_values().collect()
     }
@@ -123,6 +118,11 @@ pub fn processes() -> Vec<(i32, String)> {
         (!line.is_empty()).then_some((pid, line))
     };
     numbers.filter_map(line).collect()
+}
+
+/// True if somebody listens on the port.
+pub fn listens(port: u16) -> bool {
+    std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
 }
 
 /// Polls until it is so; fails after five seconds.

@@ -1,6 +1,6 @@
 //! Up, down, and what is left behind: nothing.
 
-use crate::ground::{Ground, PITON, Said, until};
+use crate::ground::{Ground, PITON, Said, listens, until};
 use piton::lab::{self, LabError, Options};
 use std::process::Command;
 
@@ -15,7 +15,7 @@ async fn up_brings_three_hosts_and_down_leaves_nothing() {
     assert_eq!(seen, want);
     assert!(ground.start().await.already);
     let ports = ground.ports();
-    assert!(ports.iter().all(|p| ground.listens(*p)));
+    assert!(ports.iter().all(|p| listens(*p)));
     // The daemon, and for each host `unshare` and its process 1.
     assert_eq!(ground.processes().len(), 7, "{:#?}", ground.processes());
 
@@ -23,7 +23,7 @@ async fn up_brings_three_hosts_and_down_leaves_nothing() {
     assert!(!ground.dir().exists());
     until("the daemon has ended", || ground.processes().is_empty());
     assert_eq!(ground.mounts(), Vec::<String>::new());
-    assert!(!ports.iter().any(|p| ground.listens(*p)));
+    assert!(!ports.iter().any(|p| listens(*p)));
     assert!(matches!(lab::down(&ground.layout).await, Err(LabError::NoLab { .. })));
     assert!(matches!(lab::status(&ground.layout).await, Err(LabError::NoLab { .. })));
 }
@@ -70,7 +70,7 @@ async fn a_daemon_killed_with_9_takes_its_hosts_along() {
     assert_eq!(ground.ssh("extranet", "setsid sleep 1000 > /dev/null 2>&1 & echo begun").out, "begun\n");
     Command::new("kill").args(["-9", &ground.daemon().to_string()]).status().unwrap();
     until("every process is gone", || ground.processes().is_empty());
-    until("every sshd is gone", || !ports.iter().any(|p| ground.listens(*p)));
+    until("every sshd is gone", || !ports.iter().any(|p| listens(*p)));
     assert_eq!(ground.mounts(), Vec::<String>::new());
     assert!(matches!(lab::status(&ground.layout).await, Err(LabError::Dead { .. })));
     assert!(!ground.start().await.already);

@@ -48,11 +48,12 @@ struct Options {
     quiet: bool,
     now: bool,
     value: bool,
+    lines: usize,
     properties: Vec<String>,
 }
 
 fn options(args: &[String]) -> Result<(Options, Vec<String>), String> {
-    let (mut options, mut words) = (Options::default(), Vec::new());
+    let (mut options, mut words) = (Options { lines: 10, ..Options::default() }, Vec::new());
     let mut args = args.iter();
     while let Some(arg) = args.next() {
         let (name, value) = match arg.split_once('=') {
@@ -66,6 +67,10 @@ fn options(args: &[String]) -> Result<(Options, Vec<String>), String> {
             "-p" | "--property" => {
                 let list = value.or_else(|| args.next().cloned()).ok_or_else(|| arg.clone())?;
                 options.properties.extend(list.split(',').map(String::from));
+            }
+            "-n" | "--lines" => {
+                let lines = value.or_else(|| args.next().cloned()).ok_or_else(|| arg.clone())?;
+                options.lines = lines.parse().map_err(|_| arg.clone())?;
             }
             "--no-pager" | "--plain" | "--full" | "-l" | "--no-ask-password" | "--system" | "--no-legend" => {}
             _ if arg.starts_with("-p") && !arg.starts_with("--") => {

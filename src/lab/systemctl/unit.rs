@@ -29,6 +29,8 @@ pub struct Unit {
     pub description: String,
     /// `Type=`.
     pub kind: Kind,
+    /// `Type=` as written.
+    pub type_name: String,
     /// `RemainAfterExit=`.
     pub remain: bool,
     /// `KillMode=process`: only the main process is stopped.
@@ -98,6 +100,7 @@ pub fn parse(name: &str, text: &str) -> Unit {
         path: PathBuf::new(),
         description: name.into(),
         kind: Kind::Simple,
+        type_name: "simple".into(),
         remain: false,
         main_only: false,
         start: Vec::new(),
@@ -113,8 +116,14 @@ pub fn parse(name: &str, text: &str) -> Unit {
         let yes = ["yes", "true", "on", "1"].contains(&value.as_str());
         match key.as_str() {
             "Description" => unit.description = value,
-            "Type" if value == "oneshot" => unit.kind = Kind::Oneshot,
-            "Type" if value == "forking" => unit.kind = Kind::Forking,
+            "Type" => {
+                unit.kind = match value.as_str() {
+                    "oneshot" => Kind::Oneshot,
+                    "forking" => Kind::Forking,
+                    _ => Kind::Simple,
+                };
+                unit.type_name = value;
+            }
             "RemainAfterExit" => unit.remain = yes,
             "KillMode" => unit.main_only = value == "process",
             "ExecStartPre" => exec(&mut unit.start, &value, false),
@@ -168,7 +177,6 @@ fn words(text: &str) -> Vec<String> {
     for c in text.chars() {
         match quote {
             Some(q) if c == q => quote = None,
-            Some(_) => word.push(c),
             None if c == '"' || c == '\'' => (quote, open) = (Some(c), true),
             None if c.is_whitespace() => {
                 if open || !word.is_empty() {
@@ -176,7 +184,7 @@ fn words(text: &str) -> Vec<String> {
                 }
                 open = false;
             }
-            None => word.push(c),
+            _ => word.push(c),
         }
     }
     if open || !word.is_empty() {

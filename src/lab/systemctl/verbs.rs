@@ -14,14 +14,13 @@ pub fn run(options: &Options, words: &[String]) -> u8 {
     let names: Vec<String> = names.iter().map(|n| unit::full_name(n)).collect();
     let each = |f: &dyn Fn(&str) -> u8| names.iter().map(|n| f(n)).max().unwrap_or(0);
     match (verb.as_str(), names.is_empty()) {
-        ("daemon-reload", true) => 0,
+        ("daemon-reload", true) | ("reset-failed", _) => 0,
         ("list-unit-files", true) => list_unit_files(),
         ("list-units", true) => list_units(),
         ("is-system-running", true) => {
             println!("running");
             0
         }
-        ("reset-failed", _) => 0,
         ("start" | "stop" | "restart" | "reload" | "try-restart" | "reload-or-restart", false) => {
             each(&|name| change(verb, name))
         }
@@ -45,7 +44,7 @@ pub fn run(options: &Options, words: &[String]) -> u8 {
             1,
         ),
         ("is-enabled", false) => any(&names, |name| is_enabled(name, options), 1),
-        ("status", false) => each(&|name| status(name)),
+        ("status", false) => each(&|name| status(name, options)),
         ("show", false) => each(&|name| show(name, options)),
         ("cat", false) => each(&|name| cat(name)),
         _ => {
@@ -158,7 +157,7 @@ fn is_enabled(name: &str, options: &Options) -> bool {
     state != "disabled"
 }
 
-fn status(name: &str) -> u8 {
+fn status(name: &str, options: &Options) -> u8 {
     let Some(unit) = unit::load(name) else {
         eprintln!("Unit {name} could not be found.");
         return 4;
@@ -179,7 +178,7 @@ fn status(name: &str) -> u8 {
     }
     let log = fs::read_to_string(service::log(name)).unwrap_or_default();
     let lines: Vec<&str> = log.lines().collect();
-    for line in lines.iter().skip(lines.len().saturating_sub(10)) {
+    for line in lines.iter().skip(lines.len().saturating_sub(options.lines)) {
         println!("{line}");
     }
     if state.active() == "active" { 0 } else { 3 }
@@ -190,8 +189,12 @@ fn show(name: &str, options: &Options) -> u8 {
     let unit = unit::load(name);
     let state = service::state(name);
     let pid = if let State::Running(pid) = state { pid } else { 0 };
+    let yes = |is: bool| if is { "yes" } else { "no" }.to_string();
     let all = [
+        ("Type", unit.as_ref().map_or("simple", |u| &u.type_name).to_string()),
+        ("RemainAfterExit", yes(unit.as_ref().is_some_and(|u| u.remain))),
         ("MainPID", pid.to_string()),
+        ("Result", if state == State::Failed { "exit-code" } else { "success" }.to_string()),
         ("Id", name.to_string()),
         ("Description", unit.as_ref().map_or(name, |u| &u.description).to_string()),
         ("LoadState", if unit.is_some() { "loaded" } else { "not-found" }.to_string()),
@@ -200,7 +203,7 @@ fn show(name: &str, options: &Options) -> u8 {
         ("FragmentPath", unit.as_ref().map(|u| u.path.display().to_string()).unwrap_or_default()),
         ("UnitFileState", unit.as_ref().map(file_state).unwrap_or_default().to_string()),
         ("NeedDaemonReload", "no".to_string()),
-        ("CanReload", if unit.is_some_and(|u| !u.reload.is_empty()) { "yes" } else { "no" }.to_string()),
+        ("CanReload", yes(unit.is_some_and(|u| !u.reload.is_empty()))),
     ];
     if let Some(unknown) = options.properties.iter().find(|p| !all.iter().any(|(name, _)| name == p)) {
         eprintln!("piton lab: not simulated: systemctl show -p {unknown}");
