@@ -183,6 +183,10 @@ impl Remote for Fake {
         "pve"
     }
 
+    fn via(&self) -> &'static str {
+        "memory"
+    }
+
     fn run<'a>(&'a self, batch: Batch) -> Boxed<'a, Vec<Result<Output, TransportError>>> {
         let out = batch.cmds.iter().map(|cmd| self.answer(cmd)).collect();
         Box::pin(async move { out })
