@@ -193,6 +193,10 @@ impl Remote for Fake {
         "pve"
     }
 
+    fn via(&self) -> &'static str {
+        "fake"
+    }
+
     fn run(&self, batch: Batch) -> Boxed<'_, Vec<Result<Output, TransportError>>> {
         let out = batch.cmds.iter().map(|cmd| self.answer(cmd)).collect();
         Box::pin(async move { out })

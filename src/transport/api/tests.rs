@@ -59,6 +59,10 @@ impl Remote for Fake {
         "pve"
     }
 
+    fn via(&self) -> &'static str {
+        "fake"
+    }
+
     fn run(&self, batch: Batch) -> Boxed<'_, Vec<Result<Output, TransportError>>> {
         let answer = |cmd: &Cmd| match cmd.argv[0].as_str() {
             "sh" => Ok(Output::of(0, &self.probe.lock().unwrap(), "")),
