@@ -1,7 +1,7 @@
 //! One file of the target gets this content: what `copy`, `template` and `line` have in common.
 
 use super::inode::{Attributes, Body, Inode, Kind};
-use super::{Action, Change, Content, Diff, Mode, ModuleError, Problem, PutFile, Undo, ValueChange, inode};
+use super::{Action, Change, Content, Diff, Mode, ModuleError, Owner, Problem, PutFile, Undo, ValueChange, inode};
 use crate::cmd::{Cmd, quote};
 use std::path::{Path, PathBuf};
 
@@ -94,7 +94,7 @@ pub fn plan(target: &Target<'_>, inode: &Inode, new: &New<'_>) -> Result<Vec<Cha
         return Ok(inode.attributes(path, target.attributes).into_iter().collect());
     }
     let put = |path: &str, mode: Option<u32>| -> Result<Action, ModuleError> {
-        let owner = if path == target.path { target.attributes.to_owner() } else { inode::Owner::default() };
+        let owner = if path == target.path { target.attributes.to_owner() } else { Owner::default() };
         Ok(Action::Write(PutFile { path: path.to_string(), content: new.content(path)?, mode, owner, user: None }))
     };
     let mut actions = Vec::new();
@@ -142,9 +142,4 @@ pub fn into_folder(dest: &str, src: &Path) -> String {
         return dest.to_string();
     }
     format!("{dest}{}", src.file_name().map(|n| n.to_string_lossy()).unwrap_or_default())
-}
-
-/// What takes a file away again that was not there before.
-pub fn undo_new(path: &str) -> Undo {
-    Undo::Actions(vec![Action::Run(inode::remove(path))])
 }
