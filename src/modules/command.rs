@@ -273,7 +273,7 @@ mod tests {
         assert_eq!(wrong(json!({ "cmd": "a", "env": { "A-B": 1 } })), ["`A-B` is not the name of a variable"]);
         let secret = format!("mysql -p{}", secret::mark("db"));
         assert_eq!(wrong(json!({ "cmd": secret })).len(), 1);
-        assert_eq!(wrong(json!({ "cmd": "mysql", "env": { "MYSQL_PWD": secret } })), [String::new(); 0]);
+        assert_eq!(wrong(json!({ "cmd": "mysql", "env": { "MYSQL_PWD": secret } })), Vec::<String>::new());
     }
 
     #[test]

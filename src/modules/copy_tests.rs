@@ -4,6 +4,7 @@ use super::super::{Content, Diff, Undo, bench};
 use super::*;
 use crate::key::digest;
 use serde_json::json;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 
 #[test]
@@ -106,7 +107,6 @@ fn a_folder_with_a_wrong_owner_is_not_already_so() {
     let cx = Cx { files: vec![folder(&src, &["a"])], ..Cx::default() };
     folder(&dest, &["a"]);
     let step = |owner: u32| bench::instance("copy", json!({ "src": "src", "dest": dest, "owner": owner.to_string() }));
-    use std::os::unix::fs::MetadataExt as _;
     let me = std::fs::metadata(&dest).unwrap().uid();
     assert_eq!(bench::decide(step(me).as_ref(), &cx).unwrap().changes, []);
     assert_eq!(bench::decide(step(me + 1).as_ref(), &cx).unwrap().changes.len(), 1);

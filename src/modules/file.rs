@@ -123,7 +123,7 @@ impl Module for File {
             (State::Link, Some(src)) if src.is_empty() => out.push(Problem::at("src", "`src` is empty")),
             (State::Link, _) | (_, None) => {}
             (_, Some(_)) => {
-                out.push(Problem::at("src", "`src` is for `state: link`").hint("to send a file use `copy`"))
+                out.push(Problem::at("src", "`src` is for `state: link`").hint("to send a file use `copy`"));
             }
         }
         if params.state == State::Link && params.mode.is_some() {

@@ -52,7 +52,7 @@ pub fn path(vmid: u32, rest: &str) -> String {
 ///
 /// # Errors
 /// [`ModuleError::Refused`] for a VM that is not there, [`ModuleError::Probe`] for any other error.
-pub fn data<'a>(vmid: u32, answer: Option<&'a Answer>) -> Result<&'a Value, ModuleError> {
+pub fn data(vmid: u32, answer: Option<&Answer>) -> Result<&Value, ModuleError> {
     let answer = answer.ok_or_else(|| ModuleError::unreadable("no answer came", ""))?;
     let api = answer.api()?;
     if !api.ok() && api.message().contains(&format!("/{vmid}.conf' does not exist")) {

@@ -221,7 +221,7 @@ impl Module for PveBridge {
                 *ports = words(ports).join(" ");
             }
             values
-                .retain(|k, v| !v.is_empty() && !(v == "0" && matches!(k.as_str(), "autostart" | "bridge_vlan_aware")));
+                .retain(|k, v| !v.is_empty() && (v != "0" || !matches!(k.as_str(), "autostart" | "bridge_vlan_aware")));
             seen.bridge = Some(values);
         }
         let text = look.good("staged network edits")?.stdout.text().into_owned();

@@ -32,7 +32,7 @@ pub enum State {
 pub struct Params {
     /// Name of the snapshot: a letter first, 2 to 40 letters, digits, - and _.
     name: String,
-    /// present, absent or rolled_back.
+    /// present, absent or `rolled_back`.
     #[serde(default)]
     state: State,
     /// What it is for.

@@ -184,7 +184,8 @@ impl Module for PveVm {
         }
         let config = guest::data(vmid, answers.get(1))?;
         let bad = |value: &Value| ModuleError::unreadable("the configuration of a VM was expected", &value.to_string());
-        seen.config = config.as_object().filter(|c| c.contains_key("digest")).ok_or_else(|| bad(config))?.clone();
+        let keys = config.as_object().filter(|c| c.contains_key("digest")).ok_or_else(|| bad(config))?;
+        seen.config.clone_from(keys);
         let pending = guest::data(vmid, answers.get(2))?;
         for entry in pending.as_array().ok_or_else(|| bad(pending))? {
             let key = entry["key"].as_str().ok_or_else(|| bad(pending))?;

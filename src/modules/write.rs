@@ -1,7 +1,7 @@
 //! One file of the target gets this content: what `copy`, `template` and `line` have in common.
 
 use super::inode::{Attributes, Body, Inode, Kind};
-use super::{Action, Change, Content, Diff, Mode, ModuleError, Owner, Problem, PutFile, Undo, ValueChange, inode};
+use super::{Action, Change, Content, Diff, Mode, ModuleError, Owner, Problem, PutFile, ValueChange, inode};
 use crate::cmd::{Cmd, quote};
 use std::path::{Path, PathBuf};
 
