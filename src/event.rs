@@ -346,6 +346,23 @@ pub enum Event {
         /// Why, and what to type.
         why: String,
     },
+    /// A change without a checkpoint is about to be taken back by its undo.
+    UndoStarted {
+        /// The task that made it.
+        task: TaskKey,
+        /// What the change had done.
+        what: String,
+    },
+    /// It was taken back, or not.
+    UndoEnded {
+        /// The task that made it.
+        task: TaskKey,
+        /// What the change had done.
+        what: String,
+        /// `None` if it was taken back; else why not.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        failed: Option<String>,
+    },
     /// Something worth reading that is not an error.
     Warning {
         /// Text.

@@ -21,4 +21,5 @@ pub mod modules;
 pub mod pve;
 pub mod report;
 pub mod secret;
+pub mod state;
 pub mod transport;

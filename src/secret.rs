@@ -97,16 +97,45 @@ impl Vault {
         Ok(out)
     }
 
-    /// The bytes with marks in place of values, longest value first.
+    /// The bytes with marks in place of values: the leftmost first, of those the longest.
     pub fn conceal(&self, bytes: &[u8]) -> Vec<u8> {
-        let values = self.values.read().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let mut sorted: Vec<_> = values.iter().collect();
-        sorted.sort_by_key(|(_, v)| std::cmp::Reverse(v.expose_secret().len()));
-        let mut out = bytes.to_vec();
-        for (name, value) in sorted {
-            out = replace(&out, value.expose_secret().as_bytes(), mark(name).as_bytes());
-        }
+        let mut out = Vec::with_capacity(bytes.len());
+        self.conceal_into(bytes, true, &mut out);
         out
+    }
+
+    /// The same for a stream: appends to `out` what is certain and returns how many of `bytes` that was. The rest
+    /// may be the beginning of a value and has to be offered again, with more behind it. With `last`, all is taken.
+    pub fn conceal_into(&self, bytes: &[u8], last: bool, out: &mut Vec<u8>) -> usize {
+        let values = self.values.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let values: Vec<(&str, &[u8])> =
+            values.iter().map(|(n, v)| (n.as_str(), v.expose_secret().as_bytes())).collect();
+        // From here on, what is left might be the beginning of a value.
+        let longest = values.iter().map(|(_, v)| v.len()).max().unwrap_or(0);
+        let open = (bytes.len().saturating_sub(longest.saturating_sub(1))..bytes.len())
+            .find(|at| !last && values.iter().any(|(_, v)| v.len() > bytes.len() - at && v.starts_with(&bytes[*at..])))
+            .unwrap_or(bytes.len());
+        let mut next: Vec<Option<usize>> = values.iter().map(|(_, v)| memchr::memmem::find(bytes, v)).collect();
+        let mut at = 0;
+        loop {
+            let first = next.iter().zip(&values).enumerate().filter_map(|(i, (n, (_, v)))| n.map(|n| (n, v.len(), i)));
+            let Some((start, len, i)) = first.min_by_key(|(n, len, _)| (*n, std::cmp::Reverse(*len))) else { break };
+            if start >= open {
+                break;
+            }
+            out.extend_from_slice(&bytes[at..start]);
+            out.extend_from_slice(mark(values[i].0).as_bytes());
+            at = start + len;
+            for (n, (_, v)) in next.iter_mut().zip(&values) {
+                if n.is_some_and(|n| n < at) {
+                    *n = memchr::memmem::find(&bytes[at..], v).map(|found| at + found);
+                }
+            }
+        }
+        // A value that was found can reach past the place where another one might begin.
+        let end = open.max(at);
+        out.extend_from_slice(&bytes[at..end]);
+        end
     }
 
     /// The same for a text.
@@ -119,21 +148,6 @@ impl Vault {
         let values = self.values.read().unwrap_or_else(std::sync::PoisonError::into_inner);
         values.values().map(|v| v.expose_secret().len()).max().unwrap_or(0)
     }
-}
-
-fn replace(bytes: &[u8], what: &[u8], with: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut i = 0;
-    while i < bytes.len() {
-        if bytes[i] == what[0] && bytes[i..].starts_with(what) {
-            out.extend_from_slice(with);
-            i += what.len();
-        } else {
-            out.push(bytes[i]);
-            i += 1;
-        }
-    }
-    out
 }
 
 #[cfg(test)]
@@ -153,6 +167,35 @@ mod tests {
         let revealed = vault().reveal(&text).unwrap();
         assert_eq!(*revealed, "password=correct horse\nother=correct horse battery\n");
         assert_eq!(vault().conceal_text(&revealed), text);
+    }
+
+    #[test]
+    fn a_value_is_found_wherever_the_stream_is_cut() {
+        let vault = vault();
+        let text = b"a correct horse battery b correct horse c correct correct horse batter";
+        let want = vault.conceal(text);
+        assert_eq!(
+            String::from_utf8_lossy(&want),
+            format!("a {} b {} c correct {} batter", mark("long"), mark("db"), mark("db"))
+        );
+        for i in 0..=text.len() {
+            for j in i..=text.len() {
+                let (mut out, mut held) = (Vec::new(), Vec::new());
+                for (chunk, last) in [(&text[..i], false), (&text[i..j], false), (&text[j..], true)] {
+                    held.extend_from_slice(chunk);
+                    let done = vault.conceal_into(&held, last, &mut out);
+                    held.drain(..done);
+                }
+                assert_eq!((out, held), (want.clone(), Vec::new()), "cut at {i} and {j}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_the_beginning_of_a_value_is_held_back() {
+        let mut out = Vec::new();
+        assert_eq!(vault().conceal_into(b"50% done\n", false, &mut out), 9);
+        assert_eq!(vault().conceal_into(b"50% done, corr", false, &mut out), 10);
     }
 
     #[test]

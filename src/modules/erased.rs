@@ -43,6 +43,8 @@ pub struct Decision {
     pub verdict: Verdict,
     /// Extra fields for `out.<register>`.
     pub facts: Map<String, Value>,
+    /// What is worth reading although nothing is wrong.
+    pub notes: Vec<String>,
 }
 
 /// One step's module with its parameters.
@@ -51,6 +53,8 @@ pub trait Instance: Send + Sync + std::fmt::Debug {
     fn nature(&self) -> Nature;
     /// See [`Module::repeatable`].
     fn repeatable(&self) -> bool;
+    /// See [`Module::needs_checkpoint`].
+    fn needs_checkpoint(&self) -> bool;
     /// See [`Module::validate`].
     fn validate(&self) -> Vec<Problem>;
     /// See [`Module::local_files`].
@@ -140,6 +144,10 @@ impl<M: Module> Instance for Bound<M> {
         M::repeatable(&self.0)
     }
 
+    fn needs_checkpoint(&self) -> bool {
+        M::needs_checkpoint(&self.0)
+    }
+
     fn validate(&self) -> Vec<Problem> {
         M::validate(&self.0)
     }
@@ -156,7 +164,7 @@ impl<M: Module> Instance for Bound<M> {
         let state = M::read(&self.0, cx, answers)?;
         let verdict = M::verdict(&self.0, cx, &state);
         let changes = M::plan(&self.0, cx, &state)?;
-        Ok(Decision { changes, verdict, facts: M::facts(&self.0, &state) })
+        Ok(Decision { changes, verdict, facts: M::facts(&self.0, &state), notes: M::notes(&self.0, &state) })
     }
 
     fn poll(&self) -> Option<Poll> {

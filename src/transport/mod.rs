@@ -2,12 +2,34 @@
 //!
 //! The engine sees [`Remote`] only: `ssh`, `local` and the simulated transport of the tests stand behind it.
 
+pub mod api;
+mod capture;
+mod channel;
+mod file;
+mod frame;
+mod host;
+mod line;
+mod local;
+mod parse;
+mod shell;
+mod ssh;
+mod ssh_config;
+mod ssh_error;
+mod tree;
+
+pub use channel::Settings;
+pub use local::LocalRemote;
+pub use ssh::{SshRemote, SshTarget};
+
 use crate::cmd::{Cmd, Output};
 use crate::modules::{FetchFile, PutFile, PutTree};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// The name that [`Connect::connect`] takes for the machine that piton runs on.
+pub const HERE: &str = "(here)";
 
 /// A future behind a `dyn`.
 pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -116,6 +138,9 @@ impl TransportError {
 pub trait Remote: Send + Sync {
     /// Inventory name.
     fn name(&self) -> &str;
+
+    /// How the host is reached: `ssh`, `local`.
+    fn via(&self) -> &'static str;
 
     /// Runs the commands of a batch. One result each, in order; after an error the rest are errors too.
     fn run<'a>(&'a self, batch: Batch) -> Boxed<'a, Vec<Result<Output, TransportError>>>;

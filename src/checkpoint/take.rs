@@ -1,0 +1,98 @@
+//! Taking a checkpoint, and seeing that it is there.
+
+use super::look::data;
+use super::{CheckpointError, GuestLook, GuestRef};
+use crate::cmd::{ApiCall, Method};
+use crate::pve::{Marker, SnapshotList, coverage};
+use crate::transport::api::{NodeApi, OnLog};
+use std::time::Duration;
+
+/// How long the task is followed. A freeze of the guest's file systems may take its time; the copying does not.
+const FOLLOW: Duration = Duration::from_secs(600);
+
+/// A checkpoint to take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewCheckpoint {
+    /// Snapshot name, from [`crate::pve::snapshot::name`].
+    pub name: String,
+    /// Whose it is.
+    pub marker: Marker,
+}
+
+/// A checkpoint that was seen to be there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Taken {
+    /// Snapshot name.
+    pub name: String,
+    /// Copy of the guest's firewall file; `None` if there is none.
+    pub firewall: Option<String>,
+    /// True if the guest ran.
+    pub running: bool,
+    /// It was there already, of this same run and section: an earlier try that lost its answer.
+    pub found: bool,
+    /// Warnings of the task (`WARNINGS: 1`), empty if there were none.
+    pub warnings: String,
+}
+
+/// Takes a checkpoint of a guest: looks, snapshots, follows the task, and looks again.
+///
+/// # Errors
+/// [`CheckpointError`]; [`CheckpointError::is_unknown`] if the line was lost meanwhile. Taking it again under the same
+/// name then finds out.
+pub async fn take(
+    api: &NodeApi,
+    guest: &GuestRef,
+    plan: &NewCheckpoint,
+    on_log: OnLog<'_>,
+) -> Result<Taken, CheckpointError> {
+    let before = GuestLook::at(api, guest).await?;
+    before.unlocked(guest)?;
+    let name = plan.name.clone();
+    let taken = |found: bool, warnings: String| Taken {
+        name: plan.name.clone(),
+        firewall: before.firewall.clone(),
+        running: before.running,
+        found,
+        warnings,
+    };
+    if let Some(snapshot) = before.list.get(&name) {
+        let ours = snapshot.ours().is_some_and(|m| m == plan.marker) && snapshot.state.is_none();
+        return if ours {
+            Ok(taken(true, String::new()))
+        } else {
+            Err(CheckpointError::NameTaken { guest: guest.name.clone(), name })
+        };
+    }
+    if let Some(why) = coverage::obstacle(&before.coverage(guest, &[])) {
+        return Err(CheckpointError::NotPossible { guest: guest.name.clone(), why });
+    }
+    let call = ApiCall::of(Method::Post, guest.path("/snapshot"))
+        .param("snapname", &name)
+        .param("description", plan.marker.to_string())
+        .follow(FOLLOW);
+    let what = || format!("snapshot {name}");
+    let answer = api.call(&call, on_log).await;
+    let answer = answer.map_err(|error| CheckpointError::Api { guest: guest.name.clone(), error })?;
+    let failed = |why: String| CheckpointError::Failed { guest: guest.name.clone(), what: what(), why };
+    if !answer.ok() {
+        return Err(failed(answer.message()));
+    }
+    let Some(task) = &answer.task else {
+        return Err(failed("the node started no task".into()));
+    };
+    let list = list(api, guest).await?;
+    let seen = list.get(&name).is_some_and(|s| s.ours().is_some_and(|m| m == plan.marker) && s.state.is_none());
+    if !seen {
+        let why = "it is not in the guest's list".into();
+        return Err(CheckpointError::NotSeen { guest: guest.name.clone(), what: what(), why });
+    }
+    Ok(taken(false, if task.exitstatus == "OK" { String::new() } else { task.exitstatus.clone() }))
+}
+
+/// The guest's snapshots as they are now.
+pub(super) async fn list(api: &NodeApi, guest: &GuestRef) -> Result<SnapshotList, CheckpointError> {
+    let mut answers = api.gets(&[ApiCall::get(guest.path("/snapshot"))]).await;
+    let answer = answers.pop().unwrap_or_else(|| Err(super::look::unanswered()));
+    let data = data(guest, answer)?;
+    SnapshotList::parse(&data).map_err(|error| CheckpointError::Answer { guest: guest.name.clone(), error })
+}

@@ -1,0 +1,104 @@
+//! Where runs are kept.
+
+use super::JournalError;
+use crate::key::RunId;
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+
+/// The state directory: `--state-dir`, else `$XDG_STATE_HOME/piton`, else `~/.local/state/piton`.
+#[derive(Debug, Clone)]
+pub struct StateDir(PathBuf);
+
+/// The folder of one run.
+#[derive(Debug, Clone)]
+pub struct RunDir(PathBuf);
+
+impl StateDir {
+    /// At this path; it is made when the first run needs it.
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        Self(path.into())
+    }
+
+    /// Its path.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Makes the folder of a new run, owner-only.
+    ///
+    /// # Errors
+    /// [`JournalError::Write`], also if it exists.
+    pub fn create(&self, run: &RunId) -> Result<RunDir, JournalError> {
+        let path = self.0.join("runs").join(&run.0);
+        let fail = |source| JournalError::Write { path: path.clone(), source };
+        DirBuilder::new().recursive(true).mode(0o700).create(self.0.join("runs")).map_err(fail)?;
+        DirBuilder::new().mode(0o700).create(&path).map_err(fail)?;
+        Ok(RunDir(path))
+    }
+
+    /// Ids of all runs, oldest first.
+    ///
+    /// # Errors
+    /// [`JournalError::Read`]; a state directory that does not exist has no runs.
+    pub fn runs(&self) -> Result<Vec<RunId>, JournalError> {
+        let path = self.0.join("runs");
+        let entries = match fs::read_dir(&path) {
+            Ok(entries) => entries,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(source) => return Err(JournalError::Read { path, source }),
+        };
+        let mut out: Vec<RunId> = entries
+            .flatten()
+            .filter(|e| e.path().join("journal.jsonl").exists())
+            .filter_map(|e| e.file_name().into_string().ok())
+            .map(RunId)
+            .collect();
+        out.sort();
+        Ok(out)
+    }
+
+    /// The run of this id, of these last digits, or the last one for `None`.
+    ///
+    /// # Errors
+    /// [`JournalError::NoSuchRun`], [`JournalError::Ambiguous`].
+    pub fn find(&self, name: Option<&str>) -> Result<RunDir, JournalError> {
+        let runs = self.runs()?;
+        let missing = || JournalError::NoSuchRun {
+            name: name.unwrap_or("(the last one)").to_string(),
+            path: self.0.join("runs"),
+        };
+        let run = match name {
+            None => runs.last().ok_or_else(missing)?,
+            Some(name) => {
+                let fits: Vec<&RunId> = runs.iter().filter(|r| r.0 == name || r.short() == name).collect();
+                match fits[..] {
+                    [] => return Err(missing()),
+                    [one] => one,
+                    _ => {
+                        let found = fits.iter().map(|r| r.0.as_str()).collect::<Vec<_>>().join(", ");
+                        return Err(JournalError::Ambiguous { name: name.to_string(), found });
+                    }
+                }
+            }
+        };
+        Ok(RunDir(self.0.join("runs").join(&run.0)))
+    }
+}
+
+impl RunDir {
+    /// Its path.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// The journal in it.
+    pub fn journal(&self) -> PathBuf {
+        self.0.join("journal.jsonl")
+    }
+
+    /// Where outputs that are too long for memory go.
+    pub fn outputs(&self) -> PathBuf {
+        self.0.join("outputs")
+    }
+}

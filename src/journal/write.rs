@@ -1,0 +1,64 @@
+//! Appending events, durably.
+
+use super::{JournalError, RunDir};
+use crate::event::{Event, Stamped};
+use std::fs::{File, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::PathBuf;
+
+/// An open journal.
+#[derive(Debug)]
+pub struct Journal {
+    path: PathBuf,
+    file: File,
+}
+
+impl Journal {
+    /// A new journal in the run's folder.
+    ///
+    /// # Errors
+    /// [`JournalError::Write`].
+    pub fn create(dir: &RunDir) -> Result<Self, JournalError> {
+        let path = dir.journal();
+        let fail = |source| JournalError::Write { path: path.clone(), source };
+        let file = OpenOptions::new().append(true).create_new(true).mode(0o600).open(&path).map_err(fail)?;
+        // The names must survive a power cut too, or the events do not.
+        for folder in [dir.path(), dir.path().parent().unwrap_or(dir.path())] {
+            File::open(folder).and_then(|f| f.sync_all()).map_err(fail)?;
+        }
+        Ok(Self { path, file })
+    }
+
+    /// Writes an event; what others must find after a crash is on disk when this returns.
+    ///
+    /// # Errors
+    /// [`JournalError::Write`]: the run must stop before its next change.
+    pub fn append(&mut self, event: &Stamped) -> Result<(), JournalError> {
+        let fail = |path: &PathBuf, source| JournalError::Write { path: path.clone(), source };
+        let mut line = serde_json::to_vec(event).map_err(|e| fail(&self.path, e.into()))?;
+        line.push(b'\n');
+        self.file.write_all(&line).map_err(|e| fail(&self.path, e))?;
+        if must_sync(&event.event) {
+            self.file.sync_data().map_err(|e| fail(&self.path, e))?;
+        }
+        Ok(())
+    }
+}
+
+/// Events that a recovery decides by. The others are read back if they made it, and asked again if not.
+fn must_sync(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::RunStarted { .. }
+            | Event::ActionStarted { .. }
+            | Event::ActionEnded { .. }
+            | Event::CheckpointStarted { .. }
+            | Event::CheckpointTaken { .. }
+            | Event::Answered { .. }
+            | Event::RollbackStarted { .. }
+            | Event::RolledBack { .. }
+            | Event::RollbackFailed { .. }
+            | Event::RunEnded { .. }
+    )
+}
