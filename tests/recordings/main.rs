@@ -1,0 +1,3 @@
+//! Everything that is held to recordings of a real node: our parsers, and the simulated node.
+
+mod simulator;
