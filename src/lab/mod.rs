@@ -24,6 +24,7 @@ mod inventory;
 pub mod layout;
 mod levers;
 mod namespace;
+mod proxmox;
 pub mod pve;
 mod rootfs;
 mod ssh;
