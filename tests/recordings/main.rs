@@ -1,9 +1,4 @@
-<<<<<<< HEAD
-//! Parsers and simulator against the answers of a real node (`tests/fixtures`).
+//! Everything that is held to recordings of a real node (`tests/fixtures`): our parsers, and the simulated node.
 
 mod parsers;
-=======
-//! Everything that is held to recordings of a real node: our parsers, and the simulated node.
-
 mod simulator;
->>>>>>> wt-sim
