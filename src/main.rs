@@ -35,6 +35,12 @@ async fn run(args: &[String]) -> Result<u8, LabError> {
         ["lab", "shell", host, ..] => {
             return Ok(u8::try_from(lab::shell(&layout, host, &args[3..]).await?).unwrap_or(255));
         }
+        ["demo"] => {
+            let state_dir = std::path::PathBuf::from("/tmp/piton-demo-state");
+            let done =
+                lab::demo(lab::DemoOptions { state_dir, piton: None, keep: false }, &|l| println!("{l}")).await?;
+            println!("{done:#?}");
+        }
         ["lab", "lever", ..] => println!("{}", lab::lever(&layout, Lever::parse(&args[2..])?).await?),
         ["lab", "ask", json] => {
             let request = serde_json::from_str(json).map_err(|e| LabError::Usage { what: e.to_string() })?;
