@@ -175,14 +175,8 @@ mod tests {
 
     #[test]
     fn a_new_file_and_a_removed_one_say_so() {
-        assert_eq!(
-            shown(&text(None, Some("a\n")), None),
-            "--- /etc/x (no such file)\n+++ /etc/x\n@@ -0,0 +1 @@\n+a\n"
-        );
-        assert_eq!(
-            shown(&text(Some("a\n"), None), None),
-            "--- /etc/x\n+++ /etc/x (no such file)\n@@ -1 +0,0 @@\n-a\n"
-        );
+        assert_eq!(shown(&text(None, Some("a\n")), None), "--- /etc/x (no such file)\n+++ /etc/x\n@@ -0,0 +1 @@\n+a\n");
+        assert_eq!(shown(&text(Some("a\n"), None), None), "--- /etc/x\n+++ /etc/x (no such file)\n@@ -1 +0,0 @@\n-a\n");
     }
 
     #[test]
@@ -211,8 +205,9 @@ mod tests {
     #[test]
     fn times_read_well() {
         let of = |ms| span(Duration::from_millis(ms));
-        assert_eq!([of(0), of(80), of(2400), of(3000), of(185_000), of(7_620_000)], [
-            "0s", "80ms", "2.4s", "3s", "3m 05s", "2h 07m"
-        ]);
+        assert_eq!(
+            [of(0), of(80), of(2400), of(3000), of(185_000), of(7_620_000)],
+            ["0s", "80ms", "2.4s", "3s", "3m 05s", "2h 07m"]
+        );
     }
 }

@@ -117,11 +117,9 @@ impl RunView {
                 task.nature = Some(*nature);
                 task.changes.clone_from(changes);
             }
-            Event::ActionStarted { task, change, action, line } => self.task(at, task).actions.push(ActionView {
-                at: (*change, *action),
-                line: line.clone(),
-                end: None,
-            }),
+            Event::ActionStarted { task, change, action, line } => {
+                self.task(at, task).actions.push(ActionView { at: (*change, *action), line: line.clone(), end: None })
+            }
             Event::ActionEnded { task, change, action, ok, result, took } => {
                 let place = (*change, *action);
                 let task = self.task(at, task);

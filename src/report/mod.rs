@@ -4,12 +4,17 @@
 //! said passes [`clean`] before it is shown.
 
 pub mod clean;
+pub mod clock;
 pub mod diff;
 mod fold;
+pub mod html;
 pub mod json;
 pub mod lines;
+pub mod markdown;
 pub mod paint;
 pub mod plan;
+pub mod progress;
+pub mod screen;
 pub mod summary;
 pub mod text;
 pub mod view;

@@ -48,8 +48,7 @@ impl Tally {
             (self.skipped, "skipped"),
             (self.fail, "would fail"),
         ];
-        let told: Vec<String> =
-            parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
+        let told: Vec<String> = parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
         let told = if told.is_empty() { "nothing to do".to_string() } else { told.join(", ") };
         let mut out = vec![String::new(), format!("{} {told}", paint.bold("Plan:"))];
         let guests: Vec<&str> = view.forecasts.iter().filter_map(|f| f.checkpoint.as_deref()).collect();
@@ -102,8 +101,9 @@ pub fn lines(
         Forecast::WillChange(changes) => out.extend(changed(changes, paint, limit)),
         Forecast::AlwaysRuns(changes) => {
             out.extend(changed(changes, paint, limit));
-            for action in changes.iter().flat_map(|c| &c.actions) {
-                out.push(format!("      $ {}", clean::line(&action.line())));
+            for change in changes {
+                let lines = change.actions.iter().map(|a| clean::line(&a.line()));
+                out.extend(lines.filter(|line| !change.what.contains(line.as_str())).map(|l| format!("      $ {l}")));
             }
         }
         Forecast::CannotKnow(why) | Forecast::WouldFail(why) | Forecast::Skipped(why) => {

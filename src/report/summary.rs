@@ -48,14 +48,16 @@ pub fn lines(view: &RunView, options: &Options) -> Vec<String> {
 pub fn table(view: &RunView, paint: Paint) -> Vec<String> {
     let hosts = view.hosts();
     let width = hosts.iter().map(|h| clean::columns(h)).max().unwrap_or(0).clamp(4, 32);
-    let head = format!("  {}  {:>4} {:>8} {:>8} {:>7}", clean::pad("host", width), "ok", "changed", "skipped", "failed");
+    let head =
+        format!("  {}  {:>4} {:>8} {:>8} {:>7}", clean::pad("host", width), "ok", "changed", "skipped", "failed");
     let any = |of: fn(&super::view::Counts) -> usize| hosts.iter().any(|h| of(&view.counts(h)) > 0);
     let (ignored, unknown) = (any(|c| c.ignored), any(|c| c.unknown));
     let more = |on: bool, text: &str| if on { format!(" {text:>8}") } else { String::new() };
     let mut out = vec![paint.dim(&format!("{head}{}{}", more(ignored, "ignored"), more(unknown, "unknown")))];
     for host in hosts {
         let c = view.counts(host);
-        let colour = |n: usize, text: String, how: fn(Paint, &str) -> String| if n > 0 { how(paint, &text) } else { text };
+        let colour =
+            |n: usize, text: String, how: fn(Paint, &str) -> String| if n > 0 { how(paint, &text) } else { text };
         out.push(format!(
             "  {}  {} {} {:>8} {}{}{}",
             clean::pad(&clean::fit(&clean::line(host), width), width),
@@ -108,8 +110,9 @@ pub fn way_back(view: &RunView) -> Vec<String> {
     let standing: Vec<_> = view.standing().collect();
     for checkpoint in &standing {
         let before = view.section_name(checkpoint.section).map(|s| format!(", before \"{}\"", clean::line(s)));
+        let back = if view.went_back(&checkpoint.guest) { "; the guest is back at it" } else { "" };
         out.push(format!(
-            "  checkpoint: {} {}{}",
+            "  checkpoint: {} {}{}{back}",
             clean::line(&checkpoint.guest),
             clean::line(&checkpoint.name),
             before.unwrap_or_default()
@@ -119,11 +122,8 @@ pub fn way_back(view: &RunView) -> Vec<String> {
         let (guest, name) = (clean::line(&checkpoint.guest), clean::line(&checkpoint.name));
         out.push(format!("  checkpoint {name} of {guest} was begun; no end of it was seen"));
     }
-    if !standing.is_empty()
-        && let Some(start) = &view.start
-        && start.command != "rollback"
-    {
-        out.push(format!("  to go back: piton rollback {}", start.run));
+    if let Some(command) = view.way_back() {
+        out.push(format!("  to go back: {}", clean::line(&command)));
     }
     out
 }

@@ -277,7 +277,9 @@ fn stopping(count: u8) -> &'static str {
 
 /// What is run, and on which hosts.
 fn header(start: &Start, paint: Paint) -> Vec<String> {
-    let title = format!("{} {}: {}", clean::line(&start.command), start.run, clean::line(&start.runbook));
+    // A plan leaves nothing behind, so its id would lead nowhere.
+    let id = if start.command == "plan" { String::new() } else { format!(" {}", start.run) };
+    let title = format!("{}{id}: {}", start.command, start.runbook);
     let lab = if start.lab { "  (lab: simulated Proxmox)" } else { "" };
     vec![
         paint.bold(&clean::line(&title)),

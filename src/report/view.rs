@@ -250,6 +250,20 @@ impl RunView {
         self.checkpoints.iter().filter(|c| c.state == CheckpointState::Taken)
     }
 
+    /// True if the newest way back of this guest was seen to end well.
+    pub fn went_back(&self, guest: &str) -> bool {
+        self.rollbacks.iter().rev().find(|r| r.guest == guest).is_some_and(|r| matches!(r.end, Some(Ok(_))))
+    }
+
+    /// What to type to go back to how it was before this run; `None` if it left nothing to take back.
+    pub fn way_back(&self) -> Option<String> {
+        let start = self.start.as_ref().filter(|s| s.command != "rollback" && s.command != "plan")?;
+        let acted = |t: &TaskView| !t.actions.is_empty() && t.nature != Some(Nature::Looks);
+        let stands = self.standing().any(|c| !self.went_back(&c.guest));
+        let changed = self.tasks().any(|(_, _, t)| acted(t) && !self.went_back(&t.key.host));
+        (stands || changed).then(|| format!("piton rollback {}", start.run))
+    }
+
     /// Name of the section at this position of the runbook.
     pub fn section_name(&self, index: usize) -> Option<&str> {
         self.sections.iter().find(|s| s.index == index).map(|s| s.name.as_str()).filter(|name| !name.is_empty())

@@ -1,0 +1,11 @@
+//! The program as a person meets it: arguments in, exact text and exit code out. No host is contacted.
+
+mod builder;
+mod completions;
+mod explain;
+mod help;
+mod modules;
+mod report;
+mod runs;
+mod screen;
+mod wrong;
