@@ -2,6 +2,7 @@
 
 use super::view::{
     ActionView, Checkpoint, CheckpointState, ForecastView, Rollback, RunView, SectionView, Start, StepView, TaskView,
+    Undone,
 };
 use crate::event::{Event, Stamped};
 use crate::key::{StepKey, TaskKey};
@@ -102,6 +103,17 @@ impl RunView {
             }
             Event::RollbackStarted { guest, name } => {
                 self.rollbacks.push(Rollback { guest: guest.clone(), name: name.clone(), end: None });
+            }
+            Event::UndoStarted { task, what } => {
+                self.undos.push(Undone { task: task.clone(), what: what.clone(), end: None });
+            }
+            Event::UndoEnded { task, what, failed } => {
+                let end = failed.clone().map_or(Ok(()), Err);
+                let open = |u: &&mut Undone| u.task == *task && u.what == *what && u.end.is_none();
+                match self.undos.iter_mut().rev().find(open) {
+                    Some(undo) => undo.end = Some(end),
+                    None => self.undos.push(Undone { task: task.clone(), what: what.clone(), end: Some(end) }),
+                }
             }
             Event::RolledBack { guest, name, started, .. } => self.rolled(guest, name, Ok(*started)),
             Event::RollbackFailed { guest, name, why } => self.rolled(guest, name, Err(why.clone())),

@@ -135,6 +135,19 @@ fn protection(view: &RunView) -> String {
         }
         out.push_str("</ul>\n");
     }
+    if !view.undos.is_empty() {
+        out.push_str("<h2>Taken back</h2>\n<ul>\n");
+        for undo in &view.undos {
+            let (class, end) = match &undo.end {
+                Some(Ok(())) => ("ok", "done".to_string()),
+                Some(Err(why)) => ("failed", format!("failed: {}", text(why))),
+                None => ("unknown", "no end was seen".to_string()),
+            };
+            let (what, host) = (text(&undo.what), text(&undo.task.host));
+            out.push_str(&format!("<li class=\"{class}\">{what} on {host}: {end}</li>\n"));
+        }
+        out.push_str("</ul>\n");
+    }
     if let Some(command) = view.way_back() {
         out.push_str(&format!("<p>To go back: <code>{}</code></p>\n", text(&command)));
     }

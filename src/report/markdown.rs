@@ -102,6 +102,17 @@ fn protection(view: &RunView) -> String {
         };
         out.push_str(&format!("- {} back to {}: {end}\n", text(&rollback.guest), text(&rollback.name)));
     }
+    if !view.undos.is_empty() {
+        out.push_str("\n## Taken back\n\n");
+    }
+    for undo in &view.undos {
+        let end = match &undo.end {
+            Some(Ok(())) => "done".to_string(),
+            Some(Err(why)) => format!("**failed**: {}", text(why)),
+            None => "no end was seen".to_string(),
+        };
+        out.push_str(&format!("- {} on {}: {end}\n", text(&undo.what), text(&undo.task.host)));
+    }
     if let Some(command) = view.way_back() {
         out.push_str(&format!("\nTo go back: `{}`\n", code(&command)));
     }
@@ -128,8 +139,11 @@ fn item(step: &StepView, task: &TaskView) -> String {
     if let Some(why) = why {
         out.push_str(&format!("\n{}\n", text(&why)));
     }
+    if !task.retries.is_empty() {
+        out.push('\n');
+    }
     for (attempt, of, why) in &task.retries {
-        out.push_str(&format!("\n- attempt {attempt} of {of}: {}\n", text(why)));
+        out.push_str(&format!("- attempt {attempt} of {of}: {}\n", text(why)));
     }
     if let Some(answer) = &task.answer {
         out.push_str(&format!("\n- the operator answered: {}\n", text(answer)));

@@ -33,7 +33,10 @@ struct Inner {
 
 struct Row {
     bar: ProgressBar,
-    step: String,
+    /// What is shown beside the spinner.
+    doing: String,
+    /// The task that a checkpoint or a way back interrupts.
+    task: Option<String>,
     busy: bool,
 }
 
@@ -145,22 +148,31 @@ impl Inner {
             }
             Event::TaskStarted { task, .. } => {
                 let name = self.text.name(task);
-                self.begin(&task.host, name);
+                self.begin(&task.host, &name);
+                if let Some(row) = self.hosts.get_mut(&task.host) {
+                    row.task = Some(name);
+                }
             }
             Event::CheckpointStarted { guest, name, .. } => {
-                self.begin(guest, format!("snapshot {}", clean::line(name)))
+                self.begin(guest, &format!("snapshot {}", clean::line(name)))
             }
-            Event::RollbackStarted { guest, name } => self.begin(guest, format!("going back to {}", clean::line(name))),
+            Event::RollbackStarted { guest, name } => {
+                self.begin(guest, &format!("going back to {}", clean::line(name)))
+            }
             Event::Output { task, line, .. } => self.say(&task.host, line),
             Event::TaskLog { host, line } => self.say(host, line),
             Event::Waiting { host, what } => self.say(host, &format!("waiting for {what}")),
             Event::Retry { task, attempt, of, .. } => {
                 self.say(&task.host, &format!("attempt {attempt} of {of} failed"))
             }
+            Event::UndoStarted { task, what } => {
+                self.begin(&task.host, &format!("taking back: {}", clean::line(what)));
+            }
+            Event::UndoEnded { task, .. } => self.go_on(&task.host),
             Event::CheckpointTaken { guest, .. }
             | Event::CheckpointFailed { guest, .. }
             | Event::RolledBack { guest, .. }
-            | Event::RollbackFailed { guest, .. } => self.rest(guest),
+            | Event::RollbackFailed { guest, .. } => self.go_on(guest),
             Event::TaskEnded { task, outcome, .. } => {
                 self.done += 1;
                 if let Some(total) = &self.total {
@@ -192,7 +204,7 @@ impl Inner {
     }
 
     /// A host begins something: it gets a line if there is room.
-    fn begin(&mut self, host: &str, step: String) {
+    fn begin(&mut self, host: &str, doing: &str) {
         if !self.hosts.contains_key(host) && self.hosts.len() >= self.room {
             let idle = self.hosts.iter().find(|(_, row)| !row.busy).map(|(name, _)| name.clone());
             match idle.and_then(|name| self.hosts.remove(&name)) {
@@ -211,13 +223,21 @@ impl Inner {
                 None => self.bars.add(ProgressBar::new_spinner()),
             };
             bar.set_prefix(name_of(host, width, paint));
-            Row { bar, step: String::new(), busy: true }
+            Row { bar, doing: String::new(), task: None, busy: true }
         });
         row.busy = true;
         row.bar.set_style(style("  {spinner} {prefix} {elapsed:>4} {wide_msg}"));
         row.bar.reset_elapsed();
-        row.bar.set_message(step.clone());
-        row.step = step;
+        row.bar.set_message(doing.to_string());
+        row.doing = doing.to_string();
+    }
+
+    /// What interrupted the host's task is over.
+    fn go_on(&mut self, host: &str) {
+        match self.hosts.get(host).and_then(|row| row.task.clone()) {
+            Some(task) => self.begin(host, &task),
+            None => self.rest(host),
+        }
     }
 
     fn say(&mut self, host: &str, line: &str) {
@@ -226,13 +246,14 @@ impl Inner {
             && row.busy
             && !line.is_empty()
         {
-            row.bar.set_message(format!("{}: {line}", row.step));
+            row.bar.set_message(format!("{}: {line}", row.doing));
         }
     }
 
     fn rest(&mut self, host: &str) {
         if let Some(row) = self.hosts.get_mut(host) {
             row.busy = false;
+            row.task = None;
             row.bar.set_style(style("  · {prefix}"));
             row.bar.tick();
         }

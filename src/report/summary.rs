@@ -107,6 +107,14 @@ pub fn way_back(view: &RunView) -> Vec<String> {
             None => out.push(format!("  {guest}: no end of its way back was seen")),
         }
     }
+    for undo in &view.undos {
+        let (what, host) = (clean::line(&undo.what), clean::line(&undo.task.host));
+        match &undo.end {
+            Some(Ok(())) => {}
+            Some(Err(why)) => out.push(format!("  \"{what}\" on {host} could NOT be taken back: {}", clean::line(why))),
+            None => out.push(format!("  \"{what}\" on {host}: no end of its undo was seen")),
+        }
+    }
     let standing: Vec<_> = view.standing().collect();
     for checkpoint in &standing {
         let before = view.section_name(checkpoint.section).map(|s| format!(", before \"{}\"", clean::line(s)));

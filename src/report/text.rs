@@ -89,7 +89,11 @@ impl Text {
                 let text = format!("could not go back to {}: {}", clean::line(name), clean::line(why));
                 vec![self.row(&paint.alarm("STUCK"), 5, guest, &text)]
             }
-            Event::Interrupted { count } => vec![paint.yellow(stopping(*count)).clone()],
+            Event::UndoEnded { task, what, failed: Some(why) } => {
+                let text = format!("could not take back \"{}\": {}", clean::line(what), clean::line(why));
+                vec![self.row(&paint.alarm("STUCK"), 5, &task.host, &text)]
+            }
+            Event::Interrupted { count } => vec![paint.yellow(stopping(*count))],
             _ if quiet => Vec::new(),
             Event::RunStarted { .. } => self.view.start.as_ref().map(|s| header(s, paint)).unwrap_or_default(),
             Event::SectionStarted { section, hosts, .. } => {
@@ -124,6 +128,9 @@ impl Text {
                 let again = if *started { ", and runs again" } else { "" };
                 let text = format!("as it was at {}{again} ({})", clean::line(name), span(*took));
                 vec![self.row(&paint.green("back"), 4, guest, &text)]
+            }
+            Event::UndoEnded { task, what, failed: None } => {
+                vec![self.row(&paint.green("undone"), 6, &task.host, &clean::line(what))]
             }
             event if verbose => self.detail(event),
             _ => Vec::new(),

@@ -19,6 +19,8 @@ pub struct RunView {
     pub checkpoints: Vec<Checkpoint>,
     /// Ways back that were taken.
     pub rollbacks: Vec<Rollback>,
+    /// Changes that were taken back by their undo, or were meant to be.
+    pub undos: Vec<Undone>,
     /// What the plan says, in order.
     pub forecasts: Vec<ForecastView>,
     /// Warnings in order.
@@ -163,6 +165,17 @@ pub struct Rollback {
     pub end: Option<Result<bool, String>>,
 }
 
+/// A change without a checkpoint on its way back.
+#[derive(Debug, Clone)]
+pub struct Undone {
+    /// The task that made it.
+    pub task: TaskKey,
+    /// What it had done.
+    pub what: String,
+    /// `None`: no end was seen. Else whether it was taken back, or why not.
+    pub end: Option<Result<(), String>>,
+}
+
 /// What the plan says of a task.
 #[derive(Debug, Clone)]
 pub struct ForecastView {
@@ -258,10 +271,15 @@ impl RunView {
     /// What to type to go back to how it was before this run; `None` if it left nothing to take back.
     pub fn way_back(&self) -> Option<String> {
         let start = self.start.as_ref().filter(|s| s.command != "rollback" && s.command != "plan")?;
-        let acted = |t: &TaskView| !t.actions.is_empty() && t.nature != Some(Nature::Looks);
+        let acted = |t: &TaskView| t.nature != Some(Nature::Looks) && t.begun() > self.undone(&t.key);
         let stands = self.standing().any(|c| !self.went_back(&c.guest));
         let changed = self.tasks().any(|(_, _, t)| acted(t) && !self.went_back(&t.key.host));
         (stands || changed).then(|| format!("piton rollback {}", start.run))
+    }
+
+    /// How many changes of a task were seen to be taken back.
+    fn undone(&self, key: &TaskKey) -> usize {
+        self.undos.iter().filter(|u| u.task == *key && u.end == Some(Ok(()))).count()
     }
 
     /// Name of the section at this position of the runbook.
@@ -286,6 +304,11 @@ impl TaskView {
             out: Value::Null,
             took: Duration::ZERO,
         }
+    }
+
+    /// How many of its changes were begun.
+    pub fn begun(&self) -> usize {
+        self.actions.iter().map(|a| a.at.0).collect::<std::collections::BTreeSet<_>>().len()
     }
 
     /// The action that was begun and not seen to end.
