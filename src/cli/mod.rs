@@ -4,12 +4,15 @@ mod completions;
 mod explain;
 mod global;
 mod modules;
+mod operator;
 mod output;
 mod report;
 mod runs;
 mod screen;
+mod secrets;
 mod start;
 mod stop;
+mod terminal;
 
 pub use global::Global;
 pub use start::main;

@@ -1,1 +1,3 @@
 //! (soon)
+
+pub mod operator;

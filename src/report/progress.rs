@@ -129,9 +129,8 @@ impl Inner {
     fn draw(&mut self, event: &Event) {
         match event {
             Event::RunStarted { tasks, .. } => {
-                let bar = self.bars.add(ProgressBar::new(*tasks as u64));
-                bar.set_style(style("{msg}{pos}/{len} steps, {elapsed}"));
-                self.total = Some(bar);
+                let bar = ProgressBar::new(*tasks as u64).with_style(style("{msg}{pos}/{len} steps, {elapsed}"));
+                self.total = Some(self.bars.add(bar));
             }
             Event::SectionStarted { section, hosts, .. } => {
                 self.hosts.retain(|host, row| {
@@ -217,16 +216,17 @@ impl Inner {
         }
         let width = self.text.host_width();
         let paint = self.text.options.paint;
+        let busy = style("  {spinner} {prefix} {elapsed:>4} {wide_msg}");
         let row = self.hosts.entry(host.to_string()).or_insert_with(|| {
+            let bar = ProgressBar::new_spinner().with_style(busy.clone()).with_prefix(name_of(host, width, paint));
             let bar = match &self.total {
-                Some(total) => self.bars.insert_before(total, ProgressBar::new_spinner()),
-                None => self.bars.add(ProgressBar::new_spinner()),
+                Some(total) => self.bars.insert_before(total, bar),
+                None => self.bars.add(bar),
             };
-            bar.set_prefix(name_of(host, width, paint));
             Row { bar, doing: String::new(), task: None, busy: true }
         });
         row.busy = true;
-        row.bar.set_style(style("  {spinner} {prefix} {elapsed:>4} {wide_msg}"));
+        row.bar.set_style(busy);
         row.bar.reset_elapsed();
         row.bar.set_message(doing.to_string());
         row.doing = doing.to_string();

@@ -8,4 +8,5 @@ mod modules;
 mod report;
 mod runs;
 mod screen;
+mod terminal;
 mod wrong;

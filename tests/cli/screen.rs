@@ -45,3 +45,18 @@ fn json_is_one_event_a_line_with_secrets_as_names() {
     assert!(shown.contains("DB_PASSWORD=‹secret:db_password›"));
     assert!(!shown.contains('\u{1b}') && !shown.contains('\u{e000}'));
 }
+
+#[test]
+fn off_a_terminal_nobody_is_asked() {
+    let ask = r#"{"host": "pve", "ask": {"confirm": "Go on?"}}"#;
+    Test::new()
+        .file("events.jsonl", ask)
+        .args(["screen", "events.jsonl"])
+        .stdout("warning: no answer: no terminal to ask at; `--yes` confirms without asking\n")
+        .run();
+    Test::new()
+        .file("events.jsonl", ask)
+        .args(["screen", "--yes", "events.jsonl"])
+        .stdout("warning: answer: yes\n")
+        .run();
+}
