@@ -13,8 +13,8 @@ use std::path::PathBuf;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Global options")]
 pub struct Global {
-    /// Inventory: nodes, guests, networks.
-    #[arg(short, long, global = true, value_name = "FILE", env = "PITON_INVENTORY", hide_env = true)]
+    /// Inventory [default: $PITON_INVENTORY, else the project's only one].
+    #[arg(short, long, global = true, value_name = "FILE")]
     pub inventory: Option<PathBuf>,
     /// Say only what failed, and the result.
     #[arg(short, long, global = true, conflicts_with = "verbose")]

@@ -33,7 +33,9 @@ fn start() -> ExitCode {
     let exit = match runtime.block_on(dispatch(cli)) {
         Ok(exit) => exit,
         Err(stop) => {
-            output::complain(&stop.to_string());
+            if !stop.message.is_empty() {
+                output::complain(&stop.to_string());
+            }
             stop.exit
         }
     };

@@ -27,6 +27,11 @@ impl Stop {
         Self::new(Exit::BadInput, message)
     }
 
+    /// With everything said already.
+    pub fn said(exit: Exit) -> Self {
+        Self::new(exit, "")
+    }
+
     /// Something on this machine.
     pub fn local(message: impl Into<String>) -> Self {
         Self::new(Exit::Local, message)
