@@ -1,11 +1,15 @@
 //! The command line: one file a subcommand, and what they share.
 
+mod check;
 mod completions;
 mod explain;
 mod global;
+mod lab;
 mod modules;
 mod operator;
 mod output;
+mod program;
+mod render;
 mod report;
 mod runs;
 mod screen;
@@ -13,6 +17,7 @@ mod secrets;
 mod start;
 mod stop;
 mod terminal;
+mod vars;
 
 pub use global::Global;
 pub use start::main;
@@ -38,12 +43,20 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Check a runbook; no host is contacted.
+    Check(check::Args),
     /// The runs of the past.
     Runs(runs::Args),
     /// What a run did, as text, Markdown, HTML or JSON.
     Report(report::Args),
+    /// What a step's parameters and templates come to.
+    Render(render::Args),
+    /// The variables of a host, and where they come from.
+    Vars(vars::Args),
     /// The kinds of steps and their parameters.
     Modules(modules::Args),
+    /// A practice ground on this machine.
+    Lab(lab::Args),
     /// What a code of an error or an exit means.
     Explain(explain::Args),
     /// A completion script for your shell.
@@ -60,6 +73,10 @@ async fn dispatch(cli: Cli) -> Result<Exit, Stop> {
         return Err(Stop::input("only `piton report` writes Markdown and HTML").hint("use --format text or json"));
     }
     match cli.command {
+        Command::Check(args) => check::run(global, &args),
+        Command::Render(args) => render::run(global, &args),
+        Command::Vars(args) => vars::run(global, &args),
+        Command::Lab(args) => lab::run(global, &args).await,
         Command::Runs(args) => runs::run(global, &args),
         Command::Report(args) => report::run(global, &args),
         Command::Modules(args) => modules::run(global, &args),
