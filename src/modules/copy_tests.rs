@@ -128,6 +128,6 @@ fn wrong_parameters_are_found_before_any_host() {
     );
     assert_eq!(
         wrong(json!({ "content": "b", "dest": "/x", "mode": 420 })),
-        ["invalid type: integer `420`, expected a string: a mode in quotes, like \"0644\""]
+        ["invalid type: integer `420`, expected a mode in quotes, like \"0644\""]
     );
 }

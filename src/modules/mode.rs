@@ -43,7 +43,7 @@ impl<'de> Deserialize<'de> for Mode {
             type Value = Mode;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string: a mode in quotes, like \"0644\"")
+                f.write_str("a mode in quotes, like \"0644\"")
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Mode, E> {
@@ -86,6 +86,6 @@ mod tests {
     #[test]
     fn a_number_is_told_to_be_quoted() {
         let error = serde_json::from_str::<Mode>("420").unwrap_err().to_string();
-        assert!(error.contains("expected a string: a mode in quotes, like \"0644\""), "{error}");
+        assert!(error.contains("expected a mode in quotes, like \"0644\""), "{error}");
     }
 }
