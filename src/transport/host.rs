@@ -23,6 +23,18 @@ const RETIRED: usize = 3;
 /// A transfer has no deadline of its own: a dead connection is noticed by keepalives.
 const TRANSFER: Duration = Duration::from_secs(24 * 3600);
 
+/// `$1` process, or group with a minus sign; `$2` tenths of a second from TERM to KILL; `$3` the loop, or empty. What
+/// is dead but not yet buried does not count as alive: not every container has an init that does it at once.
+const KILL: &str = r#"t=$1 g=$2 w=${1#-}
+[ -z "$3" ] || kill -9 "$3"
+alive() { kill -0 "$t" || return 1; [ -r /proc/self/stat ] || return 0
+for s in /proc/[0-9]*/stat; do read -r l <"$s" || continue; l=${l##*") "}; set -- $l; [ "$1" = Z ] && continue
+[ "$3" = "$w" ] && return 0; [ "$s" = "/proc/$w/stat" ] && return 0; done; return 1; }
+gone() { n=$1; while alive; do [ "$n" -gt 0 ] || return 1; sleep 0.1 || sleep 1; n=$((n-1)); done; }
+kill -15 "$t" || kill -15 "$w"
+gone "$g" || { kill -9 "$t"; gone 20; }
+:"#;
+
 type Slot = Arc<Turn<Option<Line>>>;
 
 /// A [`Remote`] over any connection.
@@ -111,13 +123,10 @@ impl<D: Dial> Host<D> {
 
     /// Kills over a channel of its own.
     async fn kill(&self, user: Option<&str>, target: Target) -> Result<(), String> {
-        const SCRIPT: &str = "[ -z \"$3\" ] || kill -9 $3; kill -15 $1 || kill -15 ${1#-}; n=$2; \
-            while kill -0 $1 && [ $n -gt 0 ]; do sleep 0.1 || sleep 1; n=$((n-1)); done; kill -9 $1; n=20; \
-            while kill -0 $1 && [ $n -gt 0 ]; do sleep 0.1 || sleep 1; n=$((n-1)); done; :";
         let who = format!("{}{}", if target.group { "-" } else { "" }, target.pid);
         let tenths = (target.grace.as_millis() / 100).to_string();
         let shell = target.shell.map(|pid| pid.to_string()).unwrap_or_default();
-        let cmd = Cmd::shell_with(SCRIPT, [who, tenths, shell]).timeout(target.grace + Duration::from_secs(30));
+        let cmd = Cmd::shell_with(KILL, [who, tenths, shell]).timeout(target.grace + Duration::from_secs(30));
         let mut line = self.new_line(user).await.map_err(|e| e.to_string())?;
         let job = self.job(&mut line, &cmd, Flags::default(), None).map_err(|e| e.to_string())?;
         let no_kill = |_| -> Boxed<'_, Result<(), String>> { Box::pin(async { Err("no answer".to_string()) }) };
