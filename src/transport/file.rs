@@ -14,6 +14,7 @@ const PUT: &str = r#"umask 077
 p=$1; [ -L "$p" ] && p=$(readlink -f "$p")
 say() { echo "$1" >&2; exit 1; }
 [ -d "$p" ] && say "is a directory"
+[ -e "$p" ] && [ ! -f "$p" ] && say "is not a regular file"
 d=${p%/*}; d=${d:-/}
 [ -d "$d" ] || say "there is no directory $d"
 m=$3; o=

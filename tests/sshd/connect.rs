@@ -1,6 +1,6 @@
 //! Connecting: host keys, refusals, names, limits of the server.
 
-use crate::fixture::{Sshd, run, sh};
+use crate::fixture::{Sshd, run};
 use piton::cmd::Cmd;
 use piton::modules::{Content, Owner, PutFile};
 use piton::transport::{Remote, SshRemote, TransportError};
@@ -130,5 +130,30 @@ async fn many_hosts_at_once() {
     while let Some(done) = tasks.join_next().await {
         done.unwrap();
     }
-    sh("true", &[]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn through_another_host_by_the_users_own_configuration() {
+    let (jump, inner) = (Sshd::start(), Sshd::start());
+    let (over, user) = (jump.user("dash"), inner.user("dash"));
+    let (a, b) = (jump.dir.path().display(), inner.dir.path().display());
+    let known = format!(
+        "{}{}",
+        fs::read_to_string(jump.dir.path().join("known_hosts")).unwrap(),
+        fs::read_to_string(inner.dir.path().join("known_hosts")).unwrap()
+    );
+    fs::write(inner.dir.path().join("known_hosts"), known).unwrap();
+    let text = fs::read_to_string(inner.dir.path().join("ssh_config")).unwrap();
+    let more = format!(
+        "Host bastion\n  HostName 127.0.0.1\n  Port {}\n  User {}\n  IdentityFile {a}/user\n\
+         Host inner\n  HostName 127.0.0.1\n  Port {}\n  User {}\n  IdentityFile {b}/user\n  ProxyJump bastion\n",
+        jump.port, over.name, inner.port, user.name
+    );
+    fs::write(inner.dir.path().join("ssh_config"), format!("{more}{text}")).unwrap();
+    let mut target = inner.target("");
+    (target.address, target.user, target.port) = ("inner".into(), None, None);
+    let remote = SshRemote::connect(target, inner.settings()).await.unwrap();
+    assert_eq!(run(&remote, Cmd::new(["id", "-un"])).await.stdout.text().trim(), user.name);
+    assert!(jump.log().contains(&format!("Accepted publickey for {}", over.name)), "{}", jump.log());
+    remote.close().await;
 }

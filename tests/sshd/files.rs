@@ -65,6 +65,7 @@ async fn all_of_it(sshd: &Sshd, user: &User) {
 
     // What cannot be.
     assert_eq!(why(&remote, &text(&dir, "x")).await, "is a directory");
+    assert_eq!(why(&remote, &text(Path::new("/dev/null"), "x")).await, "is not a regular file");
     let nowhere = dir.join("nowhere/x");
     assert_eq!(
         why(&remote, &text(&nowhere, "x")).await,
