@@ -198,6 +198,20 @@ impl Output {
     pub fn ok(&self) -> bool {
         self.ended == Ended::Code(0)
     }
+
+    /// Why it did not end with 0, one line: the last line of standard error, or how it ended.
+    pub fn complaint(&self) -> String {
+        let text = self.stderr.text();
+        if let Some(line) = text.lines().rev().map(str::trim).find(|l| !l.is_empty()) {
+            return line.chars().take(300).collect();
+        }
+        match self.ended {
+            Ended::Code(code) => format!("exit status {code}"),
+            Ended::TimedOut => "it ran out of time".to_string(),
+            Ended::Cancelled => "it was cancelled".to_string(),
+            Ended::NotBegun => "it was not begun".to_string(),
+        }
+    }
 }
 
 /// HTTP method of an API call.

@@ -63,6 +63,7 @@ impl Checker<'_, '_> {
     /// `vars:` of runbook, inventory, groups and hosts: their names and their circles.
     fn variables(&mut self, registered: &Registered) {
         let none: Vars = Vec::new();
+        let mut circles: Vec<String> = Vec::new();
         let layers = self.input.layers;
         for host in &layers.inventory.hosts {
             let scope = layers.scope(&host.name, &none, &[], &Map::new(), None);
@@ -87,6 +88,11 @@ impl Checker<'_, '_> {
                     continue;
                 }
                 if let Some(chain) = circle(&merged, &key.name) {
+                    // Each variable of a circle is in it: the first one tells of all.
+                    if chain.iter().any(|name| circles.contains(name)) {
+                        continue;
+                    }
+                    circles.extend(chain.iter().cloned());
                     self.diagnostics.push(
                         Diagnostic::error("P0406", key.span, format!("the variable `{}` needs itself", key.name))
                             .label(chain.join(" -> ")),
@@ -133,6 +139,9 @@ impl Checker<'_, '_> {
         }
         if skipped {
             return;
+        }
+        if raw.module.name() == "assert" {
+            self.assertions(&raw.params, &inner);
         }
         // Names first; a step with unknown names is not rendered.
         let Some(used) = self.texts(&raw.params, &inner, false) else { return };
@@ -203,6 +212,23 @@ impl Checker<'_, '_> {
                         .hint("compare it: `x == 'text'`, `x > 0`, `x is defined`"),
                 );
                 false
+            }
+        }
+    }
+
+    /// The expressions of `assert`: their values are the step's business, their names are known now.
+    fn assertions(&mut self, params: &Node, names: &Names<'_>) {
+        let that = params.get("that").unwrap_or(params);
+        let list = match &that.kind {
+            Kind::Seq(items) => items.as_slice(),
+            _ => std::slice::from_ref(that),
+        };
+        for node in list {
+            let Some(text) = node.as_str() else { continue };
+            let expr = Expr { text: text.to_string(), span: node.span };
+            match expr.problem() {
+                Some(problem) => self.diagnostics.push(problem.diagnostic(self.sources, &expr, "that")),
+                None => drop(self.expression_names(&expr, names, "that")),
             }
         }
     }
@@ -321,7 +347,11 @@ impl Checker<'_, '_> {
         };
         let Some(id) = id else { return };
         let Some(text) = self.sources.get(id).map(|f| f.text.clone()) else { return };
+        let before = self.diagnostics.len();
         let _ = self.template(&text, Place::File(id), names, false);
+        for error in &mut self.diagnostics[before..] {
+            error.also.get_or_insert((place, "used here".to_string()));
+        }
     }
 
     /// A path as the user would type it from the current folder.

@@ -95,7 +95,7 @@ fn service_by_hand(step: &RawStep, diagnostics: &mut Vec<Diagnostic>) {
     }
     let words: Vec<&str> = match &step.params.kind {
         Kind::Str(text, _) => text.split_whitespace().collect(),
-        Kind::Map(_) => match step.params.get("argv").or(step.params.get("shell")).map(|n| &n.kind) {
+        Kind::Map(_) => match step.params.get("argv").or(step.params.get("cmd")).map(|n| &n.kind) {
             Some(Kind::Seq(items)) => items.iter().filter_map(Node::as_str).collect(),
             Some(Kind::Str(text, _)) => text.split_whitespace().collect(),
             _ => return,

@@ -133,7 +133,11 @@ impl Names<'_> {
 
     fn missing(&self, seen: &str, key: &str, map: &Map<String, Value>) -> Option<Undefined> {
         let known = map.keys().map(String::as_str);
-        let hint = suggest::hint(key, known, "it has");
+        let hint = suggest::hint(
+            key,
+            known,
+            if matches!(seen, "secrets" | "roles" | "guests" | "inputs") { seen } else { "it has" },
+        );
         let (what, hint) = match seen {
             "secrets" => (
                 format!("there is no secret `{key}`"),

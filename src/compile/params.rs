@@ -109,9 +109,10 @@ fn explain(raw: &RawStep, error: &ParamError) -> Diagnostic {
     }
     let message = humane(&error.message);
     let mut diagnostic = Diagnostic::error("P0503", span, format!("{what}: {message}"));
-    diagnostic.hint = if error.message.contains("expected a string") {
+    diagnostic.hint = if let (Kind::Int(n), Some("mode")) = (&node.kind, field.map(String::as_str)) {
+        Some(format!("modes are quoted texts: \"{n:0>4}\""))
+    } else if error.message.contains("expected a string") {
         match &node.kind {
-            Kind::Int(n) if field.is_some_and(|f| f == "mode") => Some(format!("modes are quoted texts: \"{n:0>4}\"")),
             Kind::Int(n) => Some(format!("quote it: \"{n}\"")),
             Kind::Bool(b) => Some(format!("quote it: \"{b}\"")),
             Kind::Float(f) => Some(format!("quote it: \"{f}\"")),

@@ -8,7 +8,7 @@ use crate::load::expr::Expr;
 use crate::load::inventory::Inventory;
 use crate::load::read::nowhere;
 use crate::load::runbook::{InputKind, RawStep, Runbook};
-use crate::load::source::{Diagnostic, Severity, Sources};
+use crate::load::source::{Diagnostic, Severity, Sources, Span};
 use crate::load::{inventory_file, runbook_file};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -72,6 +72,7 @@ pub fn program(options: &Options) -> Result<Program, Failed> {
     let mut sources = Sources::default();
     let mut diagnostics = Vec::new();
     let built = build(options, &mut sources, &mut diagnostics);
+    quieten(&mut diagnostics);
     let mut unique: Vec<Diagnostic> = Vec::new();
     for diagnostic in diagnostics {
         let same = |d: &Diagnostic| {
@@ -91,6 +92,17 @@ pub fn program(options: &Options) -> Result<Program, Failed> {
         }
         _ => Err(Failed { diagnostics: unique, sources }),
     }
+}
+
+/// Drops what only follows from something else that is said.
+fn quieten(diagnostics: &mut Vec<Diagnostic>) {
+    if diagnostics.iter().any(|d| d.code == "P0801") {
+        // A missing input is nothing, and nothing has the wrong type everywhere.
+        diagnostics.retain(|d| d.code != "P0503");
+    }
+    let secrets: Vec<Span> = diagnostics.iter().filter(|d| d.code == "P0702").filter_map(|d| d.span).collect();
+    let around = |s: Span, inner: &Span| s.file == inner.file && s.start <= inner.start && inner.end <= s.end;
+    diagnostics.retain(|d| d.code != "P0504" || !d.span.is_some_and(|s| secrets.iter().any(|inner| around(s, inner))));
 }
 
 /// The inputs that `--set` or a prompt still has to give, so that the caller can ask first.

@@ -50,23 +50,22 @@ pub fn instead(word: &str, at: At) -> Option<&'static str> {
         ("args", _) => "write the parameters in the module's mapping",
         ("name", At::Runbook) => "the title stands in `runbook:`",
         ("name", At::Section) => "the title stands in `section:`",
-        ("shell", At::Step) => "write `command:`, or `command: { shell: \"...\" }` where a shell is needed",
+        ("shell", At::Step) => "write `command:`, which takes shell text; `command: { argv: [...] }` needs no shell",
         ("apt" | "package" | "yum" | "dnf" | "pip", At::Step) => {
-            "there is no package step yet: write `command: { argv: [apt-get, install, -y, NAME], creates: PATH }`"
+            "there is no package module yet: write `command: { cmd: apt-get install -y NAME, creates: PATH }`"
         }
         ("systemd" | "systemd_service", At::Step) => "write `service:`",
         ("lineinfile" | "blockinfile", At::Step) => "write `line:`",
         ("uri" | "get_url", At::Step) => "write `http:`",
         ("wait_for" | "pause", At::Step) => "write `wait:`, or `prompt:` to ask the operator",
         ("stat", At::Step) => {
-            "write `command: { argv: [test, -e, PATH], check: true }` with `register:`, or `wait: { path: PATH }`"
+            "write `command: test -e PATH` with `register: x` and `failed_when: false`, then `when: out.x.rc == 0`"
         }
         ("debug", At::Step) => "write `prompt: { notice: TEXT }`",
         ("set_fact", At::Step) => "write `vars:`, or `register:` what a step gave",
         ("fail", At::Step) => "write `assert:`",
         ("reboot", At::Step) => "write `pve_vm: { state: reset }` for a guest",
         ("unarchive" | "synchronize", At::Step) => "write `copy:` with a folder",
-        ("environment_vars", _) => "write `env:`",
         _ => return None,
     })
 }

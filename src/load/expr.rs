@@ -2,7 +2,8 @@
 //!
 //! An undefined name is an error, a condition must be a boolean, and evaluation has fuel: hostile input ends.
 
-use super::source::Span;
+use super::locate;
+use super::source::{Diagnostic, Sources, Span};
 use minijinja::value::{Serde, ValueKind};
 use minijinja::{Environment, ErrorKind, UndefinedBehavior};
 use serde_json::Value;
@@ -42,6 +43,17 @@ pub struct ExprProblem {
     pub hint: Option<String>,
 }
 
+impl ExprProblem {
+    /// The same at its place in the file; `key` is `when`, `until`, ...
+    pub fn diagnostic(self, sources: &Sources, expr: &Expr, key: &str) -> Diagnostic {
+        let place = self.range.map_or(expr.span, |r| locate::within(sources, expr.span, &expr.text, r));
+        let code = if expr.text.contains("{{") { "P0402" } else { "P0401" };
+        let mut error = Diagnostic::error(code, place, format!("`{key}`: {}", self.message));
+        error.hint = self.hint;
+        error
+    }
+}
+
 /// A name that an expression uses.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct NameUse {
@@ -79,6 +91,7 @@ fn describe(error: &minijinja::Error) -> String {
         ErrorKind::UndefinedError if detail.is_empty() => "a name in it is not defined".to_string(),
         ErrorKind::OutOfFuel => "it takes too long to evaluate".to_string(),
         kind if detail.is_empty() => kind.to_string(),
+        ErrorKind::SyntaxError => detail.to_string(),
         kind => format!("{kind}: {detail}"),
     }
 }

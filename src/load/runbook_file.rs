@@ -5,7 +5,6 @@ use super::expr::Expr;
 use super::fields::{self, boolean, entries, items, text, texts, variables, word};
 use super::inputs;
 use super::inventory::Vars;
-use super::locate;
 use super::node::{Key, Kind, Node};
 use super::read;
 use super::runbook::{Inherited, Input, RawSection, RawStep, Runbook, Targets};
@@ -169,6 +168,14 @@ impl Loader<'_> {
             return Vec::new();
         }
         let fields = entries(node, "section", self.diagnostics);
+        let module = fields.iter().find(|(key, _)| crate::modules::table::find(&key.name).is_some());
+        if let (Some((key, _)), None) = (module, node.get("section")) {
+            self.diagnostics.push(
+                Diagnostic::error("P0302", key.span, "a step stands where a section should")
+                    .hint("put it into the `steps:` of a section"),
+            );
+            return Vec::new();
+        }
         for (key, _) in fields {
             if !SECTION.contains(&key.name.as_str()) {
                 let mut error = stranger(key, SECTION, "a section", At::Section);
@@ -305,11 +312,7 @@ impl Loader<'_> {
         };
         let expr = Expr { text, span: node.span };
         if let Some(problem) = expr.problem() {
-            let place = problem.range.map_or(node.span, |r| locate::within(self.sources, node.span, &expr.text, r));
-            let code = if expr.text.contains("{{") { "P0402" } else { "P0401" };
-            let mut error = Diagnostic::error(code, place, format!("`{key}`: {}", problem.message));
-            error.hint = problem.hint;
-            self.diagnostics.push(error);
+            self.diagnostics.push(problem.diagnostic(self.sources, &expr, key));
             return None;
         }
         Some(expr)

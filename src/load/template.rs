@@ -61,12 +61,56 @@ pub fn parse(text: &str) -> Result<Template, TemplateProblem> {
         }
     }
     Template::compile(text).map_err(|error| {
+        if let Some(unclosed) = unclosed(text) {
+            return unclosed;
+        }
         let message = match error.reason() {
             handlebars::TemplateErrorReason::InvalidSyntax(_) => "this template cannot be read".to_string(),
             other => other.to_string().replace('"', "`"),
         };
         TemplateProblem { message, at: error.pos() }
     })
+}
+
+/// The likeliest mistakes, which the parser reports at the end of the text only: `{{#if x}}` without `{{/if}}`, `{{` without
+/// `}}`.
+fn unclosed(text: &str) -> Option<TemplateProblem> {
+    let place = |at: usize| {
+        let before = &text[..at];
+        (before.matches('\n').count() + 1, before.rsplit('\n').next().unwrap_or("").chars().count() + 1)
+    };
+    let mut open: Vec<(&str, usize)> = Vec::new();
+    let mut at = 0;
+    while let Some(found) = text[at..].find("{{") {
+        let start = at + found;
+        at = start + 2;
+        if text[..start].ends_with('\\') {
+            continue;
+        }
+        let Some(end) = text[start..].find("}}") else {
+            return Some(TemplateProblem { message: "this `{{` is never closed".to_string(), at: Some(place(start)) });
+        };
+        let inner = text[start + 2..start + end].trim_start_matches('~').trim();
+        at = start + end + 2;
+        if let Some(block) = inner.strip_prefix('#') {
+            open.push((block.split_whitespace().next().unwrap_or(""), start));
+        } else if let Some(name) = inner.strip_prefix('/') {
+            let name = name.trim_end_matches('~').trim();
+            match open.pop() {
+                Some((opened, _)) if opened == name => {}
+                Some((opened, from)) => {
+                    let message = format!("`{{{{#{opened}}}}}` is closed by `{{{{/{name}}}}}`");
+                    return Some(TemplateProblem { message, at: Some(place(from)) });
+                }
+                None => {
+                    let message = format!("`{{{{/{name}}}}}` closes nothing");
+                    return Some(TemplateProblem { message, at: Some(place(start)) });
+                }
+            }
+        }
+    }
+    let (name, from) = open.pop()?;
+    Some(TemplateProblem { message: format!("`{{{{#{name}}}}}` is never closed"), at: Some(place(from)) })
 }
 
 /// The path of a template that is one expression and nothing else.

@@ -19,8 +19,8 @@ pub const NODES: usize = 200_000;
 /// Longest file in bytes: 4 MiB.
 pub const BYTES: usize = 4 * 1024 * 1024;
 
-/// Reads one document. Errors are added to `diagnostics`; what could be read comes back nevertheless, `None` if
-/// nothing could.
+/// Reads one document. Errors are added to `diagnostics`; after those that leave the rest readable (a duplicate key)
+/// the tree comes back nevertheless, after a syntax error `None`.
 pub fn parse(file: FileId, text: &str, diagnostics: &mut Vec<Diagnostic>) -> Option<Node> {
     let whole = span(file, 0, 0);
     if text.len() > BYTES {
@@ -74,7 +74,11 @@ impl<'t> Reader<'t, '_> {
                 other => root = self.node(other, range, 1),
             }
         }
-        if root.is_none() && !self.stopped {
+        // Half a file says too much that is not so: after a syntax error only what was found till then is told.
+        if self.stopped {
+            return None;
+        }
+        if root.is_none() {
             root = Some(Node { span: span(self.file, 0, 0), kind: Kind::Null });
         }
         root
@@ -204,13 +208,16 @@ impl<'t> Reader<'t, '_> {
         let mut entries: Vec<(Key, Node)> = Vec::new();
         let mut seen: HashMap<String, Span> = HashMap::new();
         let mut end = place;
+        let mut eaten = false;
         while let Some((event, range)) = self.next() {
             if matches!(event, Event::MappingEnd) {
                 end = self.place(range);
                 break;
             }
             let at = self.place(range);
+            let before = self.diagnostics.last().map(|d| d.span);
             let key = self.key(event, range, at, place, style, depth);
+            eaten |= self.diagnostics.last().is_some_and(|d| d.code == "P0104" && Some(d.span) != before);
             let Some((event, range)) = self.next() else { break };
             let Some(value) = self.node(event, range, depth + 1) else { continue };
             let Some(key) = key else { continue };
@@ -227,7 +234,13 @@ impl<'t> Reader<'t, '_> {
             seen.insert(key.name.clone(), key.span);
             entries.push((key, value));
         }
-        Node { span: Span { end: end.end.max(place.end), ..place }, kind: Kind::Map(entries) }
+        let span = Span { end: end.end.max(place.end), ..place };
+        if eaten {
+            // What was meant is the text: so nothing more is said about it.
+            let text = self.text.get(span.start as usize..span.end as usize).unwrap_or("").to_string();
+            return Node { span, kind: Kind::Str(text, Style::Quoted) };
+        }
+        Node { span, kind: Kind::Map(entries) }
     }
 
     /// The key, or `None` after an error; its value has still to be read.

@@ -43,6 +43,8 @@ pub struct Decision {
     pub verdict: Verdict,
     /// Extra fields for `out.<register>`.
     pub facts: Map<String, Value>,
+    /// What is worth reading although nothing is wrong.
+    pub notes: Vec<String>,
 }
 
 /// One step's module with its parameters.
@@ -162,7 +164,7 @@ impl<M: Module> Instance for Bound<M> {
         let state = M::read(&self.0, cx, answers)?;
         let verdict = M::verdict(&self.0, cx, &state);
         let changes = M::plan(&self.0, cx, &state)?;
-        Ok(Decision { changes, verdict, facts: M::facts(&self.0, &state) })
+        Ok(Decision { changes, verdict, facts: M::facts(&self.0, &state), notes: M::notes(&self.0, &state) })
     }
 
     fn poll(&self) -> Option<Poll> {

@@ -7,12 +7,40 @@
 //! Check mode, diffs, sudo, secrets, journal, undo, cancel and speed are the engine's, written once. A new step
 //! kind is one file in this folder and one line in [`table`]; its [`Module::EXAMPLES`] are its contract tests.
 
+mod assert;
+#[cfg(test)]
+mod bench;
 mod change;
+mod cidr;
+mod command;
+mod copy;
+mod duration;
 mod erased;
+mod fetch;
+mod file;
+mod guest;
+mod http;
+mod inode;
+mod line;
+mod mode;
+mod prompt;
+mod pve_bridge;
+mod pve_snapshot;
+mod pve_vm;
+mod scalar;
+mod script;
+mod service;
 pub mod table;
+mod template;
+mod tree;
+mod vm_option;
+mod wait;
+mod write;
 
 pub use change::{Action, Change, Content, Diff, FetchFile, Owner, PromptKind, PutFile, PutTree, Undo, ValueChange};
+pub use duration::Length;
 pub use erased::{Decision, Erased, Instance, Of, ParamError};
+pub use mode::Mode;
 
 use crate::cmd::{ApiAnswer, ApiCall, Cmd, Output};
 use schemars::JsonSchema;
@@ -61,6 +89,24 @@ impl Answer {
             Self::Api(answer) => Ok(answer),
             Self::Cmd(_) => Err(ModuleError::unreadable("an API call was asked, a command's output came", "")),
         }
+    }
+
+    /// The output of a command that ended with 0; `what` was looked at.
+    ///
+    /// # Errors
+    /// [`ModuleError::Probe`] with the last line of its standard error otherwise.
+    pub fn good(&self, what: &str) -> Result<&Output, ModuleError> {
+        let output = self.output()?;
+        if output.ok() { Ok(output) } else { Err(ModuleError::probe(what, output.complaint())) }
+    }
+
+    /// `data` of an API answer that is [`ApiAnswer::ok`]; `what` was looked at.
+    ///
+    /// # Errors
+    /// [`ModuleError::Probe`] with its message otherwise.
+    pub fn data(&self, what: &str) -> Result<&serde_json::Value, ModuleError> {
+        let answer = self.api()?;
+        if answer.ok() { Ok(answer.data()) } else { Err(ModuleError::probe(what, answer.message())) }
     }
 }
 
@@ -119,6 +165,8 @@ pub enum LocalBody {
     },
     /// A folder: its files, relative paths sorted, each with mode and body.
     Tree(Vec<(PathBuf, LocalFile)>),
+    /// Not there, for a [`Want`] that may be missing.
+    Missing,
 }
 
 impl LocalFile {
@@ -133,6 +181,26 @@ pub struct Want {
     pub path: String,
     /// Rendered as a Handlebars template of the step's scope.
     pub template: bool,
+    /// For a file that the step writes here: it may be missing ([`LocalBody::Missing`]), and its path starts from
+    /// the project folder, not from `files/`.
+    pub optional: bool,
+}
+
+impl Want {
+    /// A file that is sent as it is.
+    pub fn file(path: impl Into<String>) -> Self {
+        Self { path: path.into(), template: false, optional: false }
+    }
+
+    /// A template.
+    pub fn template(path: impl Into<String>) -> Self {
+        Self { path: path.into(), template: true, optional: false }
+    }
+
+    /// A file that may be missing.
+    pub fn optional(path: impl Into<String>) -> Self {
+        Self { path: path.into(), template: false, optional: true }
+    }
 }
 
 /// What kind of step this is with these parameters.
@@ -159,6 +227,8 @@ pub enum Verdict {
 /// A step that looks until it likes what it sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Poll {
+    /// Pause before the first look of a run (not in a plan).
+    pub first: Duration,
     /// Pause between two looks.
     pub every: Duration,
     /// After this long the step fails with the last verdict.
@@ -315,6 +385,11 @@ pub trait Module: 'static {
     /// For steps that look: what they think of what they see.
     fn verdict(_params: &Self::Params, _cx: &Cx, _state: &Self::State) -> Verdict {
         Verdict::Holds
+    }
+
+    /// What is worth reading although nothing is wrong, for example a value that waits for a restart.
+    fn notes(_params: &Self::Params, _state: &Self::State) -> Vec<String> {
+        Vec::new()
     }
 
     /// For steps that look until they like it.

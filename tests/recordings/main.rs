@@ -1,4 +1,4 @@
-//! Everything that is held to recordings of a real node (`tests/fixtures`): our parsers, and the simulated node.
+//! Everything that is held to recordings of a real node: our parsers, and the simulated node.
 
 mod parsers;
 mod simulator;

@@ -1,0 +1,2 @@
+//! The command line, seen from outside.
+mod check;
