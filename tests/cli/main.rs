@@ -1,2 +1,4 @@
 //! The command line, seen from outside.
 mod check;
+mod program;
+mod robust;
