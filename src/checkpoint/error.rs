@@ -1,5 +1,6 @@
 //! Why a checkpoint could not be taken, gone back to or dropped.
 
+use super::GuestRef;
 use crate::pve::PveError;
 use crate::transport::api::ApiError;
 
@@ -112,7 +113,7 @@ pub enum CheckpointError {
         /// Inventory name.
         guest: String,
         /// The error.
-        error: ApiError,
+        error: Box<ApiError>,
     },
     /// An answer that is not understood.
     #[error("{guest}: {error}")]
@@ -125,6 +126,11 @@ pub enum CheckpointError {
 }
 
 impl CheckpointError {
+    /// From the API's error about a guest.
+    pub(super) fn api(guest: &GuestRef, error: ApiError) -> Self {
+        Self::Api { guest: guest.name.clone(), error: Box::new(error) }
+    }
+
     /// True if nobody knows whether it was done.
     pub fn is_unknown(&self) -> bool {
         matches!(self, Self::Api { error, .. } if error.is_unknown())

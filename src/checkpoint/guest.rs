@@ -71,6 +71,6 @@ impl Checkpoints for PveCheckpoints {
 
 impl PveCheckpoints {
     fn nothing(&self) -> CheckpointError {
-        CheckpointError::Api { guest: self.guest.name.clone(), error: super::look::unanswered() }
+        CheckpointError::api(&self.guest, super::look::unanswered())
     }
 }

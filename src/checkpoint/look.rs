@@ -7,6 +7,11 @@ use crate::pve::coverage::{self, Storage};
 use crate::pve::{SnapshotList, config};
 use crate::transport::api::{ApiError, NodeApi};
 use serde_json::Value;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+/// How long a snapshot task (an earlier try of ours, or someone else's) is waited for.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What was seen of a guest.
 #[derive(Debug, Clone)]
@@ -72,20 +77,29 @@ impl GuestLook {
         coverage::coverage(&guest.name, &self.config, &self.storages, datasets)
     }
 
-    /// Refuses a locked guest.
+    /// Looks until the guest is not locked. A snapshot task that still runs (an earlier try of ours, whose line was
+    /// lost) is waited for, two minutes at most; any other lock is refused at once.
     ///
     /// # Errors
-    /// [`CheckpointError::Locked`].
-    pub fn unlocked(&self, guest: &GuestRef) -> Result<(), CheckpointError> {
-        let Some(lock) = self.lock.clone() else { return Ok(()) };
-        Err(CheckpointError::Locked { guest: guest.name.clone(), vmid: guest.vmid, lock })
+    /// [`CheckpointError::Locked`], and as [`at`](Self::at).
+    pub async fn settled(api: &NodeApi, guest: &GuestRef) -> Result<Self, CheckpointError> {
+        let begun = Instant::now();
+        loop {
+            let look = Self::at(api, guest).await?;
+            let Some(lock) = look.lock.clone() else { return Ok(look) };
+            let passing = matches!(lock.as_str(), "snapshot" | "snapshot-delete" | "rollback");
+            if !passing || begun.elapsed() >= PATIENCE {
+                return Err(CheckpointError::Locked { guest: guest.name.clone(), vmid: guest.vmid, lock });
+            }
+            sleep(Duration::from_secs(1)).await;
+        }
     }
 }
 
 /// The data of an answer; an error for anything but 200.
 pub(super) fn data(guest: &GuestRef, answer: Result<ApiAnswer, ApiError>) -> Result<Value, CheckpointError> {
     let name = || guest.name.clone();
-    let answer = answer.map_err(|error| CheckpointError::Api { guest: name(), error })?;
+    let answer = answer.map_err(|e| CheckpointError::api(guest, e))?;
     if answer.status != 200 {
         let why = answer.message();
         // An unknown VMID is a 500, never a 404 (pve-recordings, "Errors").

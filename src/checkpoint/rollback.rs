@@ -54,8 +54,7 @@ pub async fn rollback(
     plan: &GoBack,
     on_log: OnLog<'_>,
 ) -> Result<Back, CheckpointError> {
-    let before = GuestLook::at(api, guest).await?;
-    before.unlocked(guest)?;
+    let before = GuestLook::settled(api, guest).await?;
     let name = &plan.name;
     let missing =
         |why: &str| CheckpointError::Missing { guest: guest.name.clone(), name: name.clone(), why: why.to_string() };
@@ -68,7 +67,11 @@ pub async fn rollback(
     }
     let dropped = clear_the_way(api, guest, &before, name, on_log).await?;
     let call = ApiCall::of(Method::Post, guest.path(&format!("/snapshot/{name}/rollback"))).follow(FOLLOW);
-    done(api, guest, &call, &format!("rollback to {name}"), on_log).await?;
+    let went = done(api, guest, &call, &format!("rollback to {name}"), on_log).await;
+    if let Err(CheckpointError::Failed { guest: of, what, why }) = went {
+        return Err(CheckpointError::Failed { guest: of, what, why: format!("{why}{}", left(api, guest).await) });
+    }
+    went?;
 
     let incomplete = |why: String| CheckpointError::Incomplete { guest: guest.name.clone(), name: name.clone(), why };
     // The lock that a rollback holds ends with its task, so this is a look at the finished thing.
@@ -128,6 +131,18 @@ async fn clear_the_way(
     Ok(dropped)
 }
 
+/// How a failed rollback left the guest: Proxmox stops it first, and may leave it locked.
+async fn left(api: &NodeApi, guest: &GuestRef) -> String {
+    match GuestLook::at(api, guest).await {
+        Ok(GuestLook { lock: Some(lock), .. }) => {
+            format!("; it is left locked ({lock}): `qm unlock {}` on the node", guest.vmid)
+        }
+        Ok(GuestLook { running: true, .. }) => "; it runs, as it was".into(),
+        Ok(_) => "; it is stopped".into(),
+        Err(e) => format!("; how it is left is not known: {e}"),
+    }
+}
+
 /// Makes a call whose task must end well.
 pub(super) async fn done(
     api: &NodeApi,
@@ -137,7 +152,7 @@ pub(super) async fn done(
     on_log: OnLog<'_>,
 ) -> Result<(), CheckpointError> {
     let answer = api.call(call, on_log).await;
-    let answer = answer.map_err(|error| CheckpointError::Api { guest: guest.name.clone(), error })?;
+    let answer = answer.map_err(|e| CheckpointError::api(guest, e))?;
     if answer.ok() && answer.task.is_some() {
         return Ok(());
     }

@@ -45,8 +45,7 @@ pub async fn take(
     plan: &NewCheckpoint,
     on_log: OnLog<'_>,
 ) -> Result<Taken, CheckpointError> {
-    let before = GuestLook::at(api, guest).await?;
-    before.unlocked(guest)?;
+    let before = GuestLook::settled(api, guest).await?;
     let name = plan.name.clone();
     let taken = |found: bool, warnings: String| Taken {
         name: plan.name.clone(),
@@ -63,7 +62,7 @@ pub async fn take(
             Err(CheckpointError::NameTaken { guest: guest.name.clone(), name })
         };
     }
-    if let Some(why) = coverage::obstacle(&before.coverage(guest, &[])) {
+    if let Some(why) = coverage::obstacle(&before.config, &before.storages) {
         return Err(CheckpointError::NotPossible { guest: guest.name.clone(), why });
     }
     let call = ApiCall::of(Method::Post, guest.path("/snapshot"))
@@ -72,7 +71,7 @@ pub async fn take(
         .follow(FOLLOW);
     let what = || format!("snapshot {name}");
     let answer = api.call(&call, on_log).await;
-    let answer = answer.map_err(|error| CheckpointError::Api { guest: guest.name.clone(), error })?;
+    let answer = answer.map_err(|e| CheckpointError::api(guest, e))?;
     let failed = |why: String| CheckpointError::Failed { guest: guest.name.clone(), what: what(), why };
     if !answer.ok() {
         return Err(failed(answer.message()));

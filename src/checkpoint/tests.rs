@@ -30,6 +30,8 @@ struct Node {
     cut_at: Option<&'static str>,
     done: Vec<String>,
     last: String,
+    /// A lock that goes away after so many looks.
+    lock: Option<(&'static str, u32)>,
 }
 
 struct Fake(Mutex<Node>);
@@ -48,6 +50,7 @@ impl Node {
             cut_at: None,
             done: Vec::new(),
             last: "OK".into(),
+            lock: None,
         }
     }
 
@@ -74,9 +77,16 @@ impl Node {
         json!(rows)
     }
 
-    fn get(&self, path: &str) -> Value {
+    fn get(&mut self, path: &str) -> Value {
         match path {
-            "/nodes/pve/qemu/102/config" => self.config.clone(),
+            "/nodes/pve/qemu/102/config" => {
+                let mut config = self.config.clone();
+                if let Some((lock, looks)) = self.lock.take() {
+                    config["lock"] = json!(lock);
+                    self.lock = looks.checked_sub(1).map(|n| (lock, n));
+                }
+                config
+            }
             "/nodes/pve/qemu/102/status/current" => {
                 json!({"status": if self.running { "running" } else { "stopped" }, "vmid": 102})
             }
@@ -183,7 +193,11 @@ impl Remote for Fake {
         "pve"
     }
 
-    fn run<'a>(&'a self, batch: Batch) -> Boxed<'a, Vec<Result<Output, TransportError>>> {
+    fn via(&self) -> &'static str {
+        "fake"
+    }
+
+    fn run(&self, batch: Batch) -> Boxed<'_, Vec<Result<Output, TransportError>>> {
         let out = batch.cmds.iter().map(|cmd| self.answer(cmd)).collect();
         Box::pin(async move { out })
     }
@@ -200,11 +214,11 @@ impl Remote for Fake {
         unreachable!()
     }
 
-    fn cancel<'a>(&'a self, _: Duration) -> Boxed<'a, ()> {
+    fn cancel(&self, _: Duration) -> Boxed<'_, ()> {
         unreachable!()
     }
 
-    fn close<'a>(&'a self) -> Boxed<'a, ()> {
+    fn close(&self) -> Boxed<'_, ()> {
         unreachable!()
     }
 }
@@ -262,12 +276,13 @@ async fn a_checkpoint_is_taken_and_seen_with_the_firewall_file() {
 
 #[tokio::test(start_paused = true)]
 async fn what_stands_against_a_checkpoint_is_found_before_anything_is_done() {
-    let mut locked = Node::new();
-    locked.config["lock"] = json!("backup");
+    let locked = Node { lock: Some(("backup", 1)), ..Node::new() };
+    let stuck = Node { lock: Some(("snapshot", 1000)), ..Node::new() };
     let mut raw = Node::new();
     raw.storage = "dir";
     for (node, why) in [
         (locked, "intranet is locked (backup): wait for the task"),
+        (stuck, "intranet is locked (snapshot)"),
         (raw, "no snapshot of intranet is possible: scsi0 tank:vm-102-disk-0: raw on a storage of type dir"),
         (Node::new().with(&[("piton-1a2b-01", "by hand")]), "has a snapshot `piton-1a2b-01` already"),
     ] {
@@ -276,6 +291,14 @@ async fn what_stands_against_a_checkpoint_is_found_before_anything_is_done() {
         assert!(text.contains(why), "{text}");
         assert_eq!(done(&fake), [""; 0]);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_earlier_try_that_still_runs_is_waited_for() {
+    let node = Node { lock: Some(("snapshot", 5)), ..Node::new().with(&[("piton-1a2b-01", MINE)]) };
+    assert!(take_on(node).await.0.unwrap().found);
+    let node = Node { lock: Some(("rollback", 5)), ..Node::new().with(&[("piton-1a2b-01", MINE)]) };
+    assert!(back_on(node, &back("piton-1a2b-01")).await.0.is_ok());
 }
 
 #[tokio::test(start_paused = true)]
@@ -348,7 +371,8 @@ async fn a_rollback_that_is_not_whole_says_so() {
     let mut failing = node();
     failing.fails.push(("qmrollback", "can't rollback, 'x' is not most recent snapshot"));
     let (got, fake) = back_on(failing, &back("piton-1a2b-01")).await;
-    assert!(matches!(got.unwrap_err(), CheckpointError::Failed { .. }));
+    let text = got.unwrap_err().to_string();
+    assert!(text.ends_with("is not most recent snapshot; it runs, as it was"), "{text}");
     assert!(fake.0.lock().unwrap().running);
     let mut failing = node();
     failing.fails.push(("qmstart", "no bridge"));

@@ -1,1 +1,123 @@
-//! (soon)
+//! Carries a program out: probe, plan, checkpoint, write down, apply, probe again.
+//!
+//! ```text
+//!            +-- asking --> lines --> transport, pve      (questions: may be repeated)
+//! run -> task +-- guard  --> checkpoint                    (before the first change of a guest in a section)
+//!            +-- acting --> lines --> transport, pve      (each action written down before it is sent)
+//!            `-- recorder --> state, journal, sinks       (every fact is an event)
+//! back <- run (on_failure), rollback (from a journal)
+//! ```
+//!
+//! Nothing here decides *what* to change: modules do, as pure functions. Nothing here prints.
+
+mod acting;
+mod asking;
+mod back;
+pub mod cancel;
+pub mod clock;
+pub mod connect;
+mod guard;
+mod lines;
+pub mod operator;
+mod out;
+mod plan;
+mod prepare;
+mod recorder;
+mod run;
+mod task;
+mod trouble;
+
+pub use plan::plan;
+pub use run::{Ending, rollback_checkpoint, rollback_run, run};
+pub use trouble::Trouble;
+
+use crate::compile::Program;
+use crate::event::Sink;
+use crate::journal::{RunDir, StateDir};
+use crate::key::RunId;
+use crate::secret::Vault;
+use crate::transport::Connect;
+use cancel::Cancel;
+use clock::Clock;
+use lines::Lines;
+use operator::Operator;
+use recorder::Recorder;
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tokio::sync::{Mutex, Semaphore};
+
+/// What an engine needs from outside.
+pub struct Parts {
+    /// What to carry out.
+    pub program: Arc<Program>,
+    /// Makes connections.
+    pub connect: Arc<dyn Connect>,
+    /// Values of secrets.
+    pub vault: Arc<Vault>,
+    /// Who answers questions.
+    pub operator: Arc<dyn Operator>,
+    /// Time and ids.
+    pub clock: Arc<dyn Clock>,
+    /// The operator's wish to stop.
+    pub cancel: Cancel,
+    /// Screens and reports.
+    pub sinks: Vec<Arc<dyn Sink>>,
+    /// How it is done.
+    pub options: Options,
+}
+
+/// How a program is carried out.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Identity of the run.
+    pub run: RunId,
+    /// Folder of the run; `None` for a plan, which leaves nothing behind.
+    pub dir: Option<RunDir>,
+    /// Hosts of a step that run side by side.
+    pub forks: usize,
+    /// Ask before each step.
+    pub step: bool,
+    /// `user@machine`.
+    pub operator: String,
+    /// Checkpoints kept of a guest after a run that went well.
+    pub keep: usize,
+    /// Where other runs are kept: tells whose checkpoints may go. `None`: none may.
+    pub state: Option<StateDir>,
+    /// `--set` and inputs as given, for the journal.
+    pub vars: Value,
+}
+
+/// One run or plan under way.
+pub struct Engine {
+    program: Arc<Program>,
+    lines: Lines,
+    recorder: Arc<Recorder>,
+    operator: Arc<dyn Operator>,
+    cancel: Cancel,
+    clock: Arc<dyn Clock>,
+    options: Options,
+    forks: Arc<Semaphore>,
+    /// What steps registered, by host.
+    outs: Mutex<BTreeMap<String, Map<String, Value>>>,
+    /// Checkpoints already seen to, by section and guest.
+    guards: Mutex<BTreeMap<(usize, String), Arc<Mutex<bool>>>>,
+}
+
+impl Engine {
+    fn new(parts: Parts, recorder: Arc<Recorder>) -> Self {
+        let Parts { program, connect, vault, operator, clock, cancel, options, .. } = parts;
+        Self {
+            lines: Lines::new(connect, program.inventory.clone(), vault, recorder.clone()),
+            forks: Arc::new(Semaphore::new(options.forks.max(1))),
+            program,
+            recorder,
+            operator,
+            cancel,
+            clock,
+            options,
+            outs: Mutex::default(),
+            guards: Mutex::default(),
+        }
+    }
+}

@@ -1,14 +1,27 @@
 //! Where runs are kept.
 
 use super::JournalError;
+use crate::event::{Event, RunEnd, Stamped};
 use crate::key::RunId;
 use std::fs::{self, DirBuilder};
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 /// The state directory: `--state-dir`, else `$XDG_STATE_HOME/piton`, else `~/.local/state/piton`.
 #[derive(Debug, Clone)]
 pub struct StateDir(PathBuf);
+
+/// What the journals here say of a run's end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunFate {
+    /// It ended so.
+    Ended(RunEnd),
+    /// It goes on, or was cut off.
+    Open,
+    /// There is no journal of it.
+    NotHere,
+}
 
 /// The folder of one run.
 #[derive(Debug, Clone)]
@@ -56,6 +69,24 @@ impl StateDir {
             .collect();
         out.sort();
         Ok(out)
+    }
+
+    /// How a run ended, from the last line of its journal.
+    pub fn end_of(&self, run: &RunId) -> RunFate {
+        let path = self.0.join("runs").join(&run.0).join("journal.jsonl");
+        let Ok(mut file) = fs::File::open(path) else { return RunFate::NotHere };
+        // The last event of a run is short.
+        let length = file.metadata().map(|m| m.len()).unwrap_or(0);
+        let mut tail = Vec::new();
+        let read = file.seek(SeekFrom::Start(length.saturating_sub(4096))).and_then(|_| file.read_to_end(&mut tail));
+        if read.is_err() || !tail.ends_with(b"\n") {
+            return RunFate::Open;
+        }
+        let last = tail[..tail.len() - 1].rsplit(|b| *b == b'\n').next().unwrap_or(&[]);
+        match serde_json::from_slice::<Stamped>(last) {
+            Ok(Stamped { event: Event::RunEnded { end, .. }, .. }) => RunFate::Ended(end),
+            _ => RunFate::Open,
+        }
     }
 
     /// The run of this id, of these last digits, or the last one for `None`.

@@ -5,9 +5,10 @@
 
 mod dir;
 mod read;
+pub mod resume;
 mod write;
 
-pub use dir::{RunDir, StateDir};
+pub use dir::{RunDir, RunFate, StateDir};
 pub use read::{Journaled, read};
 pub use write::Journal;
 

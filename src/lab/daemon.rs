@@ -2,7 +2,8 @@
 
 use super::control::{Reply, Request};
 use super::layout::hosts;
-use super::{Hosts, LabError, Layout, Lever};
+use super::pve::Simulator;
+use super::{Hosts, LabError, Layout, Lever, proxmox};
 use std::fs::{self, File};
 use std::sync::Arc;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -26,6 +27,8 @@ pub async fn serve(layout: Layout) -> Result<(), LabError> {
         hosts.stop_all().await;
         return Err(e);
     }
+    let sim = proxmox::simulator(&hosts)?;
+    let mut api = Box::pin(proxmox::serve(Arc::clone(&sim), &hosts));
     let what = "the control socket";
     let _ = fs::remove_file(layout.control());
     let listener = UnixListener::bind(layout.control()).map_err(LabError::io(what))?;
@@ -36,8 +39,9 @@ pub async fn serve(layout: Layout) -> Result<(), LabError> {
         tokio::select! {
             accepted = listener.accept() => {
                 let (stream, _) = accepted.map_err(LabError::io(what))?;
-                tokio::spawn(converse(stream, Arc::clone(&hosts), end.clone()));
+                tokio::spawn(converse(stream, Lab { hosts: Arc::clone(&hosts), sim: Arc::clone(&sim) }, end.clone()));
             }
+            ended = &mut api => ended?,
             _ = ended.recv() => return Ok(()),
             _ = term.recv() => break,
             _ = int.recv() => break,
@@ -63,7 +67,14 @@ async fn bring_up(hosts_: &Arc<Hosts>) -> Result<(), LabError> {
     Ok(())
 }
 
-async fn converse(mut stream: UnixStream, hosts: Arc<Hosts>, end: mpsc::Sender<()>) {
+/// What a request is answered from.
+struct Lab {
+    hosts: Arc<Hosts>,
+    sim: Arc<Simulator>,
+}
+
+async fn converse(mut stream: UnixStream, lab: Lab, end: mpsc::Sender<()>) {
+    let hosts = &lab.hosts;
     let mut line = String::new();
     if BufReader::new(&mut stream).read_line(&mut line).await.is_err() {
         return;
@@ -72,13 +83,13 @@ async fn converse(mut stream: UnixStream, hosts: Arc<Hosts>, end: mpsc::Sender<(
         Ok(Request::Down) => {
             hosts.stop_all().await;
             // In a user namespace only we may remove what belongs to its other users.
-            let trees = clear_trees(&hosts).await;
+            let trees = clear_trees(hosts).await;
             let reply = trees.map_or_else(|e| Reply::Refused(e.to_string()), |()| Reply::Done);
             say(&mut stream, &reply).await;
             let _ = end.send(()).await;
             return;
         }
-        Ok(request) => answer(&hosts, request).await.unwrap_or_else(|e| Reply::Refused(e.to_string())),
+        Ok(request) => answer(&lab, request).await.unwrap_or_else(|e| Reply::Refused(e.to_string())),
         Err(e) => Reply::Refused(format!("not a request: {e}")),
     };
     say(&mut stream, &reply).await;
@@ -95,7 +106,8 @@ async fn say(stream: &mut UnixStream, reply: &Reply) {
     let _ = stream.write_all(line.as_bytes()).await;
 }
 
-async fn answer(hosts: &Hosts, request: Request) -> Result<Reply, LabError> {
+async fn answer(lab: &Lab, request: Request) -> Result<Reply, LabError> {
+    let hosts = &lab.hosts;
     match request {
         Request::Status => {
             let running = super::layout::hosts().filter(|h| hosts.is_running(h)).map(String::from);
@@ -117,12 +129,16 @@ async fn answer(hosts: &Hosts, request: Request) -> Result<Reply, LabError> {
                 stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
             });
         }
-        Request::Lever { lever } => return pull(hosts, lever),
+        Request::Lever { lever } => return pull(lab, lever),
     }
     Ok(Reply::Done)
 }
 
-fn pull(hosts: &Hosts, lever: Lever) -> Result<Reply, LabError> {
+fn pull(lab: &Lab, lever: Lever) -> Result<Reply, LabError> {
+    let hosts = &lab.hosts;
+    if let Some(said) = proxmox::pull(&lab.sim, &lever) {
+        return Ok(Reply::Said(said));
+    }
     let said = match lever {
         Lever::GuestDeaf { host, on } => {
             hosts.set_deaf(&host, on)?;
@@ -130,7 +146,7 @@ fn pull(hosts: &Hosts, lever: Lever) -> Result<Reply, LabError> {
         }
         Lever::Cut { host } => format!("{} sshd processes of {host} killed", hosts.cut(&host)?),
         Lever::FailTask { .. } | Lever::StorageFull { .. } | Lever::SlowTasks { .. } => {
-            return Err(LabError::Daemon { message: "this lab has no simulated Proxmox".into() });
+            return Err(LabError::Daemon { message: "this lever is not connected".into() });
         }
     };
     Ok(Reply::Said(said))

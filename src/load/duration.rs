@@ -30,6 +30,17 @@ pub fn parse(text: &str) -> Option<Duration> {
     (total <= 366 * 86_400_000).then(|| Duration::from_millis(total))
 }
 
+/// A time as people write it: `340ms`, `12s`, `3m20s`, `1h05m`.
+pub fn shown(time: Duration) -> String {
+    let seconds = time.as_secs();
+    match seconds {
+        0 => format!("{}ms", time.as_millis()),
+        1..60 => format!("{seconds}s"),
+        60..3600 => format!("{}m{:02}s", seconds / 60, seconds % 60),
+        _ => format!("{}h{:02}m", seconds / 3600, seconds / 60 % 60),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

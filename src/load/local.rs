@@ -74,10 +74,11 @@ pub fn find(project: &Path, runbook_dir: &Path, want: &Want) -> Result<PathBuf, 
 /// # Errors
 /// [`LocalError`].
 pub fn load_file(project: &Path, runbook_dir: &Path, want: &Want, scope: &Value) -> Result<LocalFile, LocalError> {
-    let path = find(project, runbook_dir, want)?;
-    if want.optional && !path.exists() {
-        return Ok(LocalFile { path, body: LocalBody::Missing, mode: 0o644 });
+    if want.optional {
+        let path = crate::modules::inside(project, &want.path);
+        return if path.exists() { read(&path) } else { Ok(LocalFile { path, body: LocalBody::Missing, mode: 0 }) };
     }
+    let path = find(project, runbook_dir, want)?;
     if !want.template {
         return read(&path);
     }

@@ -28,7 +28,7 @@ fn only_the_mode_differs() {
         bench::instance("copy", json!({ "content": "x", "dest": dest, "mode": "0711" })).as_ref(),
         &Cx::default(),
     );
-    assert_eq!(bench::lines(&changes[0].actions), [format!("chmod 0711 {}", dest.display())]);
+    assert_eq!(bench::lines(&changes[0].actions), [format!("chmod 00711 {}", dest.display())]);
 }
 
 #[test]
@@ -104,12 +104,13 @@ fn of_a_folder_only_what_differs_is_sent() {
 fn a_folder_with_a_wrong_owner_is_not_already_so() {
     let dir = tempfile::tempdir().unwrap();
     let (src, dest) = (dir.path().join("src"), dir.path().join("dest"));
-    let cx = Cx { files: vec![folder(&src, &["a"])], ..Cx::default() };
-    folder(&dest, &["a"]);
+    let cx = Cx { files: vec![folder(&src, &["a", "two\nlines"])], ..Cx::default() };
+    folder(&dest, &["a", "two\nlines"]);
     let step = |owner: u32| bench::instance("copy", json!({ "src": "src", "dest": dest, "owner": owner.to_string() }));
     let me = std::fs::metadata(&dest).unwrap().uid();
     assert_eq!(bench::decide(step(me).as_ref(), &cx).unwrap().changes, []);
-    assert_eq!(bench::decide(step(me + 1).as_ref(), &cx).unwrap().changes.len(), 1);
+    let changes = bench::decide(step(me + 1).as_ref(), &cx).unwrap().changes;
+    assert!(changes[0].what.starts_with("write 2 of 2 files"), "{}", changes[0].what);
 }
 
 #[test]

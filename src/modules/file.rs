@@ -254,7 +254,7 @@ fn directory(params: &Params, seen: &Seen) -> Result<Vec<Change>, ModuleError> {
                 actions.push(Action::Run(Cmd::new(["chown", "-R", &spec, path])));
             }
             if let Some(mode) = params.mode {
-                actions.push(Action::Run(Cmd::new(["chmod", "-R", &mode.to_string(), path])));
+                actions.push(Action::Run(Cmd::new(["chmod", "-R", &format!("{:05o}", mode.0), path])));
             }
             let undo = Undo::Impossible(format!("the old modes and owners of {} paths are not kept", seen.inside));
             let what = format!("set mode and owner of {} paths in {path}", seen.inside);

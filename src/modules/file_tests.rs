@@ -42,6 +42,18 @@ fn mode_of_what_is_there_changes_and_comes_back() {
 }
 
 #[test]
+fn set_id_bits_of_a_folder_go_when_the_mode_does_not_say_them() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o2755)).unwrap();
+    let changes = trip(json!({ "path": dir.path(), "state": "directory", "mode": "0755" }));
+    bench::take_back(&changes);
+    assert_eq!(mode(dir.path()), 0o2755);
+    let new = dir.path().join("new");
+    trip(json!({ "path": new, "state": "directory", "mode": "0750" }));
+    assert_eq!(mode(&new), 0o750);
+}
+
+#[test]
 fn a_folder_is_set_with_everything_in_it() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::create_dir(dir.path().join("in side")).unwrap();

@@ -69,7 +69,8 @@ const KEPT: usize = 64 * 1024;
 
 /// Runs curl and fails unless the status is one of the arguments after the first, and the body holds the first.
 const ACT: &str = r#"want=$1; shift
-r=$(curl -K -; printf 'rc=%s' "$?") 2>&1 || exit 1
+command -v curl >/dev/null 2>&1 || { echo 'curl is not installed here' >&2; exit 1; }
+r=$(curl -q -K -; printf 'rc=%s' "$?")
 rc=${r##*rc=}
 r=${r%rc=*}
 [ "$rc" = 0 ] || { printf '%s\n' "$r" >&2; exit 1; }
@@ -221,7 +222,7 @@ impl Module for Http {
         if !params.looks() {
             return Vec::new();
         }
-        vec![Ask::Cmd(params.with_limits(Cmd::new(["curl", "-K", "-"])))]
+        vec![Ask::Cmd(params.with_limits(Cmd::new(["curl", "-q", "-K", "-"])))]
     }
 
     fn read(params: &Params, _cx: &Cx, answers: &[Answer]) -> Result<Seen, ModuleError> {

@@ -66,7 +66,7 @@ fn status_body_and_headers_of_a_real_server() {
 fn a_secret_is_not_in_the_command_line() {
     let params = json!({ "url": "http://x/", "headers": { "Authorization": format!("Bearer {}", secret::mark("t")) } });
     let Ask::Cmd(cmd) = bench::instance("http", params).probe(&Cx::default()).remove(0) else { panic!() };
-    assert_eq!(cmd.argv, ["curl", "-K", "-"]);
+    assert_eq!(cmd.argv, ["curl", "-q", "-K", "-"]);
     assert!(secret::has_mark(cmd.stdin.as_deref().unwrap()));
 }
 

@@ -336,9 +336,9 @@ pub fn wrong_owner(owner: Option<&str>, group: Option<&str>) -> Vec<Problem> {
     out
 }
 
-/// `chmod`.
+/// `chmod`. Of a folder GNU takes the set-id bits away only if five digits say so.
 pub fn chmod(path: &str, mode: Mode) -> Cmd {
-    Cmd::new(["chmod", &mode.to_string(), path])
+    Cmd::new(["chmod", &format!("{:05o}", mode.0), path])
 }
 
 /// `chown`, of the link itself if it is one.

@@ -79,9 +79,9 @@ fn attributes_are_compared_by_name_or_number() {
     assert!(inode.attributes("/x", wanted).is_none());
     let wanted = Attributes { mode: Some(Mode(0o600)), owner: Some("root"), group: None };
     let change = inode.attributes("/x", wanted).unwrap();
-    assert_eq!(bench::lines(&change.actions), ["chown root /x", "chmod 0600 /x"]);
+    assert_eq!(bench::lines(&change.actions), ["chown root /x", "chmod 00600 /x"]);
     let Undo::Actions(undo) = change.undo else { panic!() };
-    assert_eq!(bench::lines(&undo), ["chown 33:33 /x", "chmod 0644 /x"]);
+    assert_eq!(bench::lines(&undo), ["chown 33:33 /x", "chmod 00644 /x"]);
 }
 
 #[test]

@@ -87,7 +87,10 @@ pub fn read(dest: &str, answers: &[Answer]) -> Result<Tree, ModuleError> {
     }
     if let Some(second) = answers.get(1) {
         let text = second.good(dest)?.stdout.text().into_owned();
-        tree.foreign = text.lines().map(|l| PathBuf::from(l.strip_prefix("./").unwrap_or(l))).collect();
+        // Each begins with `./`, so a name may hold a line break.
+        let names =
+            text.strip_suffix('\n').unwrap_or(&text).strip_prefix("./").into_iter().flat_map(|t| t.split("\n./"));
+        tree.foreign = names.map(PathBuf::from).collect();
     }
     Ok(tree)
 }

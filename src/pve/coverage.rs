@@ -65,9 +65,9 @@ enum Ability {
 /// node's ZFS datasets that the inventory names as holding its data.
 pub fn coverage(guest: &str, config: &Value, storages: &[Storage], datasets: &[String]) -> Coverage {
     let mut out = Coverage { guest: guest.to_string(), possible: true, protected: Vec::new(), unprotected: Vec::new() };
-    if config::text(config, "template").is_some_and(|t| t == "1") {
+    if is_template(config) {
         out.possible = false;
-        out.unprotected.push("it is a template, and Proxmox takes no snapshot of one".into());
+        out.unprotected.push(TEMPLATE.into());
     }
     for disk in disks(config) {
         let Disk { key, volume, .. } = &disk;
@@ -113,17 +113,22 @@ pub fn coverage(guest: &str, config: &Value, storages: &[Storage], datasets: &[S
     out
 }
 
-/// Why no snapshot is possible; `None` if one is.
-pub fn obstacle(coverage: &Coverage) -> Option<String> {
-    (!coverage.possible).then(|| {
-        coverage
-            .unprotected
-            .iter()
-            .filter(|u| u.contains("whole VM") || u.contains("template"))
-            .cloned()
-            .collect::<Vec<_>>()
-            .join("; ")
-    })
+/// Why no snapshot is possible; `None` if one is, as far as can be told.
+pub fn obstacle(config: &Value, storages: &[Storage]) -> Option<String> {
+    let template = is_template(config).then(|| TEMPLATE.to_string());
+    let disks = disks(config).into_iter().filter(|d| !d.cdrom);
+    let bad = disks.filter_map(|d| match ability(&d.volume, storages) {
+        Ability::No(why) => Some(format!("{} {}: {why}", d.key, d.volume)),
+        Ability::Yes | Ability::Unknown(_) => None,
+    });
+    let all: Vec<String> = template.into_iter().chain(bad).collect();
+    (!all.is_empty()).then(|| all.join("; "))
+}
+
+const TEMPLATE: &str = "it is a template, and Proxmox takes no snapshot of one";
+
+fn is_template(config: &Value) -> bool {
+    config::text(config, "template").is_some_and(|t| t == "1")
 }
 
 /// Storages of the VM's disks where a rollback is to the newest snapshot only.
@@ -140,12 +145,18 @@ pub fn newest_only(config: &Value, storages: &[Storage]) -> Vec<String> {
     out
 }
 
-fn entries(config: &Value) -> impl Iterator<Item = (&String, &Value)> {
-    config.as_object().into_iter().flatten()
+/// Keys and values, `scsi2` before `scsi10`: Proxmox gives them in an order that changes from call to call.
+fn entries(config: &Value) -> Vec<(&String, &Value)> {
+    let number = |key: &str| key.trim_start_matches(|c: char| !c.is_ascii_digit()).parse::<u32>().unwrap_or(0);
+    let word = |key: &str| key.trim_end_matches(|c: char| c.is_ascii_digit()).to_string();
+    let mut all: Vec<_> = config.as_object().into_iter().flatten().collect();
+    all.sort_by_key(|(key, _)| (word(key), number(key)));
+    all
 }
 
 fn disks(config: &Value) -> Vec<Disk> {
     entries(config)
+        .into_iter()
         .filter(|(key, _)| {
             ["ide", "sata", "scsi", "virtio", "efidisk", "tpmstate"].iter().any(|bus| numbered(key, bus))
         })

@@ -34,9 +34,9 @@ fn what_can_be_snapshotted() {
         ("/dev/disk/by-id/ata-X,size=2G", false),
         ("gone:vm-100-disk-0", false),
     ] {
-        let got = of(json!({ "scsi0": disk }));
-        assert_eq!(got.possible, possible, "{disk}: {got:?}");
-        assert_eq!(obstacle(&got).is_some(), !possible, "{disk}");
+        let config = json!({ "scsi0": disk });
+        assert_eq!(of(config.clone()).possible, possible, "{disk}");
+        assert_eq!(obstacle(&config, &storages()).is_some(), !possible, "{disk}");
     }
 }
 
@@ -70,8 +70,8 @@ fn the_statement_is_whole() {
     assert_eq!(
         got.unprotected,
         [
-            "scsi1 is in the snapshot, but in no backup (backup=0)",
             "ide2 local:100/vm-100-cloudinit.qcow2: cloud-init drive, written anew from the configuration",
+            "scsi1 is in the snapshot, but in no backup (backup=0)",
             "unused0 tank:vm-100-disk-9: not attached, so not in the snapshot",
             "usb0 host=1234:5678: the state of a passed-through device",
             "dataset tank/appdata of the node (NFS or virtiofs data): no VM snapshot holds it",
@@ -82,13 +82,18 @@ fn the_statement_is_whole() {
 
 #[test]
 fn one_raw_disk_spoils_all() {
-    let got = of(
-        json!({"scsi0": "tank:vm-1-disk-0", "scsi1": "local:1/vm-1-disk-1.raw", "ide2": "local:iso/x.iso,media=cdrom"}),
-    );
-    let why = "scsi1 local:1/vm-1-disk-1.raw: raw on a storage of type dir has no snapshots (qcow2 has); this makes a \
-               snapshot of the whole VM impossible";
-    assert_eq!(obstacle(&got).as_deref(), Some(why));
-    assert!(obstacle(&of(json!({"template": 1}))).unwrap().contains("template"));
+    let config = json!({
+        "scsi10": "tank:vm-1-disk-9",
+        "scsi2": "local:1/vm-1-disk-1.raw",
+        "scsi0": "tank:vm-1-disk-0",
+        "ide2": "local:iso/x.iso,media=cdrom",
+    });
+    let why = "scsi2 local:1/vm-1-disk-1.raw: raw on a storage of type dir has no snapshots (qcow2 has)";
+    assert_eq!(obstacle(&config, &storages()).as_deref(), Some(why));
+    let got = of(config);
+    assert!(got.unprotected.contains(&format!("{why}; this makes a snapshot of the whole VM impossible")));
+    assert_eq!(got.protected[..2], ["scsi0 tank:vm-1-disk-0", "scsi10 tank:vm-1-disk-9"]);
+    assert!(obstacle(&json!({"template": 1}), &storages()).unwrap().contains("template"));
 }
 
 #[test]

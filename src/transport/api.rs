@@ -96,7 +96,7 @@ impl NodeApi {
                     format!("the inventory calls the node `{node}`, it calls itself `{name}` (set `node: {name}`)");
                 return Err(ApiError::Unusable { node: node.to_string(), why });
             }
-            Ok(_) => api.carrier = Carrier::Api(Curl::new(Auth::of(node))),
+            Ok(_) => api.carrier = Carrier::Api(Curl::new(Auth::of(api.remote.name()))),
             Err(why) if probe.pvesh => api.why = Some(why),
             Err(why) => {
                 let why = format!("{why}, and there is no pvesh");
@@ -282,8 +282,9 @@ impl NodeApi {
     /// Puts a new ticket into the vault; the node's name for itself.
     fn keep(&self, output: &Output) -> Result<String, String> {
         let got = ticket::read_ticket(output).map_err(|e| e.to_string())?;
-        for (name, value) in [(ticket::ticket_name(&self.node), got.ticket), (ticket::csrf_name(&self.node), got.csrf)]
-        {
+        // By inventory name: two nodes that stand alone may both call themselves `pve`.
+        let host = self.remote.name();
+        for (name, value) in [(ticket::ticket_name(host), got.ticket), (ticket::csrf_name(host), got.csrf)] {
             if let Some(value) = value {
                 self.vault.insert(&name, value).map_err(|e| e.to_string())?;
             }

@@ -1,3 +1,4 @@
-//! Parsers and simulator against the answers of a real node (`tests/fixtures`).
+//! Everything that is held to recordings of a real node: our parsers, and the simulated node.
 
 mod parsers;
+mod simulator;

@@ -59,7 +59,11 @@ impl Remote for Fake {
         "pve"
     }
 
-    fn run<'a>(&'a self, batch: Batch) -> Boxed<'a, Vec<Result<Output, TransportError>>> {
+    fn via(&self) -> &'static str {
+        "fake"
+    }
+
+    fn run(&self, batch: Batch) -> Boxed<'_, Vec<Result<Output, TransportError>>> {
         let answer = |cmd: &Cmd| match cmd.argv[0].as_str() {
             "sh" => Ok(Output::of(0, &self.probe.lock().unwrap(), "")),
             "perl" => {
@@ -92,11 +96,11 @@ impl Remote for Fake {
         unreachable!()
     }
 
-    fn cancel<'a>(&'a self, _: Duration) -> Boxed<'a, ()> {
+    fn cancel(&self, _: Duration) -> Boxed<'_, ()> {
         unreachable!()
     }
 
-    fn close<'a>(&'a self) -> Boxed<'a, ()> {
+    fn close(&self) -> Boxed<'_, ()> {
         unreachable!()
     }
 }

@@ -17,18 +17,18 @@ fn output(row: &Value) -> Output {
 
 /// The call that a command line makes; `None` for what piton never asks `pvesh` for.
 fn call(argv: &[&str]) -> Option<ApiCall> {
-    let method = match argv.get(1)? {
-        &"get" => Method::Get,
-        &"create" => Method::Post,
-        &"set" => Method::Put,
-        &"delete" => Method::Delete,
+    let method = match *argv.get(1)? {
+        "get" => Method::Get,
+        "create" => Method::Post,
+        "set" => Method::Put,
+        "delete" => Method::Delete,
         _ => return None,
     };
     let mut call = ApiCall::of(method, *argv.get(2)?);
     for pair in argv[3..].chunks(2) {
         match pair {
             ["--output-format", "json"] => {}
-            ["--output-format", _] | ["--noborder" | "--noheader", _] => return None,
+            ["--output-format" | "--noborder" | "--noheader", _] => return None,
             [name, value] => call = call.param(name.strip_prefix("--")?, *value),
             _ => return None,
         }

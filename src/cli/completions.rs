@@ -1,0 +1,22 @@
+//! `piton completions`.
+
+use super::{Cli, Stop, output};
+use crate::exit::Exit;
+use clap::CommandFactory as _;
+
+/// Print a completion script.
+///
+/// For bash: piton completions bash > ~/.local/share/bash-completion/completions/piton
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Your shell.
+    shell: clap_complete::Shell,
+}
+
+/// Prints the script.
+pub fn run(args: &Args) -> Result<Exit, Stop> {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "piton", &mut script);
+    output::print(&String::from_utf8_lossy(&script));
+    Ok(Exit::Done)
+}

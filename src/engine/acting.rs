@@ -1,0 +1,222 @@
+//! Carries out one action and says what came of it. The caller has written the intent down before.
+
+use super::Engine;
+use super::asking::Asker;
+use super::lines::line_broke;
+use super::trouble::Trouble;
+use crate::cmd::{ApiCall, Cmd, Ended, Output};
+use crate::event::{ActionResult, Event};
+use crate::key::TaskKey;
+use crate::modules::Action;
+use crate::transport::{Batch, Live, Stream};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What an action came to.
+#[derive(Debug, Clone)]
+pub struct Done {
+    /// Did it work?
+    pub ok: bool,
+    /// What it said.
+    pub result: ActionResult,
+    /// The output of a command, whole as it was kept.
+    pub output: Option<Output>,
+    /// The operator's answer.
+    pub answer: Option<String>,
+}
+
+impl Done {
+    fn fine() -> Self {
+        Self { ok: true, result: ActionResult::default(), output: None, answer: None }
+    }
+
+    fn failed(message: impl Into<String>) -> Self {
+        let result = ActionResult { message: message.into(), ..ActionResult::default() };
+        Self { ok: false, result, output: None, answer: None }
+    }
+}
+
+/// Who acts, and how its output is shown.
+#[derive(Debug, Clone)]
+pub struct Actor {
+    /// Host and user.
+    pub asker: Asker,
+    /// Deadline of the step; `None` takes the action's own.
+    pub timeout: Option<Duration>,
+    /// The task that live output belongs to; `None` shows nothing.
+    pub task: Option<TaskKey>,
+}
+
+impl Engine {
+    /// Does one action.
+    ///
+    /// # Errors
+    /// [`Trouble::Unknown`] if the line was lost on the way; [`Trouble::Interrupted`] if it was killed.
+    pub(super) async fn act(&self, actor: &Actor, action: &Action) -> Result<Done, Trouble> {
+        match action {
+            Action::Run(cmd) => self.act_run(actor, cmd).await,
+            Action::Api(call) => self.act_api(actor, call).await,
+            Action::Write(file) => {
+                let mut file = file.clone();
+                file.user.clone_from(&actor.asker.user);
+                let remote = self.line_to_act(&actor.asker.host).await?;
+                self.filed(actor, action, remote.put(&file).await).await
+            }
+            Action::Tree(tree) => {
+                let mut tree = tree.clone();
+                tree.user.clone_from(&actor.asker.user);
+                let remote = self.line_to_act(&actor.asker.host).await?;
+                self.filed(actor, action, remote.put_tree(&tree).await).await
+            }
+            Action::Fetch(file) => {
+                let mut file = file.clone();
+                file.user.clone_from(&actor.asker.user);
+                let remote = self.line_to_act(&actor.asker.host).await?;
+                self.filed(actor, action, remote.fetch(&file).await).await
+            }
+            Action::Prompt(kind) => match self.operator.ask(&actor.asker.host, kind).await {
+                Err(nobody) => Ok(Done::failed(format!("nobody answered: {nobody}"))),
+                Ok(answer) => {
+                    let refused = match kind {
+                        crate::modules::PromptKind::Confirm(_) => answer != "yes",
+                        crate::modules::PromptKind::Typed { name, .. } => answer != *name,
+                        _ => false,
+                    };
+                    if refused {
+                        return Ok(Done::failed("the operator said no"));
+                    }
+                    Ok(Done { answer: Some(answer), ..Done::fine() })
+                }
+            },
+        }
+    }
+
+    async fn line_to_act(&self, host: &str) -> Result<Arc<dyn crate::transport::Remote>, Trouble> {
+        self.lines.remote(host).await.map_err(|e| Trouble::looking(&e))
+    }
+
+    async fn filed(
+        &self,
+        actor: &Actor,
+        action: &Action,
+        result: Result<(), crate::transport::TransportError>,
+    ) -> Result<Done, Trouble> {
+        match result {
+            Ok(()) => Ok(Done::fine()),
+            Err(error) if error.is_unknown() => {
+                self.lines.lost(&actor.asker.host, &error.to_string()).await;
+                Err(Trouble::acting(&error, &action.line()))
+            }
+            Err(error) => Ok(Done::failed(error.to_string())),
+        }
+    }
+
+    async fn act_run(&self, actor: &Actor, cmd: &Cmd) -> Result<Done, Trouble> {
+        let host = self.place(&actor.asker.host, cmd.at)?;
+        let mut cmd = actor.asker.dress(cmd.clone());
+        cmd.timeout = cmd.timeout.or(actor.timeout);
+        let remote = self.line_to_act(&host).await?;
+        let line = cmd.line();
+        let batch = Batch { live: self.live(actor.task.clone()), ..Batch::one(cmd) };
+        let output = match remote.run(batch).await.into_iter().next() {
+            Some(Ok(output)) => output,
+            Some(Err(error)) => {
+                if error.is_unknown() {
+                    self.lines.lost(&host, &error.to_string()).await;
+                }
+                return Err(Trouble::acting(&error, &line));
+            }
+            None => return Err(Trouble::Failed("the transport gave no answer".into())),
+        };
+        let message = match output.ended {
+            Ended::Code(0) => String::new(),
+            Ended::Code(code) => format!("exit status {code}{}", last_words(&output)),
+            Ended::TimedOut => "not done in time; its processes were killed".to_string(),
+            Ended::Cancelled => return Err(Trouble::Interrupted),
+            Ended::NotBegun => "not begun".to_string(),
+        };
+        let result = ActionResult {
+            ended: Some(output.ended),
+            message,
+            stdout: cut(&output.stdout.text()),
+            stderr: cut(&output.stderr.text()),
+            ..ActionResult::default()
+        };
+        Ok(Done { ok: output.ok(), result, output: Some(output), answer: None })
+    }
+
+    async fn act_api(&self, actor: &Actor, call: &ApiCall) -> Result<Done, Trouble> {
+        let node = self.node_of(&actor.asker.host)?;
+        let mut call = call.clone();
+        if let (Some(_), Some(timeout)) = (call.follow, actor.timeout) {
+            call.follow = Some(timeout);
+        }
+        let api = self.lines.node(&node).await?;
+        let recorder = self.recorder.clone();
+        let host = actor.asker.host.clone();
+        let on_log = move |line: &str| {
+            recorder.progress(Event::TaskLog { host: host.clone(), line: line.to_string() });
+        };
+        match api.call(&call, &on_log).await {
+            Ok(answer) => {
+                let ok = answer.ok();
+                let result = ActionResult {
+                    status: Some(answer.status),
+                    upid: answer.task.as_ref().map(|t| t.upid.clone()),
+                    message: if ok { String::new() } else { answer.message() },
+                    stdout: answer.task.as_ref().map(|t| cut(&t.log.join("\n"))).unwrap_or_default(),
+                    ..ActionResult::default()
+                };
+                if let Some(task) = answer.task.as_ref().filter(|t| t.exitstatus.starts_with("WARNINGS")) {
+                    self.recorder.record(Event::Warning {
+                        text: format!(
+                            "the task {} ended with {}: {}",
+                            task.upid,
+                            task.exitstatus,
+                            task.log.join(" / ")
+                        ),
+                    })?;
+                }
+                Ok(Done { ok, result, output: None, answer: None })
+            }
+            Err(error) => {
+                if line_broke(&error) {
+                    self.lines.lost(&node, &error.to_string()).await;
+                }
+                if error.is_unknown() {
+                    return Err(Trouble::Unknown(format!("{error}; in flight was: {}", call.line())));
+                }
+                Ok(Done::failed(error.to_string()))
+            }
+        }
+    }
+
+    fn live(&self, task: Option<TaskKey>) -> Option<Live> {
+        let task = task?;
+        let recorder = self.recorder.clone();
+        Some(Arc::new(move |_, stream, line: &str| {
+            let event = Event::Output { task: task.clone(), err: stream == Stream::Err, line: line.to_string() };
+            recorder.progress(event);
+        }))
+    }
+}
+
+/// The last line that a failed command said, on stderr if there is one.
+fn last_words(output: &Output) -> String {
+    for stream in [&output.stderr, &output.stdout] {
+        if let Some(line) = stream.text().lines().rev().find(|l| !l.trim().is_empty()) {
+            return format!(": {}", line.trim());
+        }
+    }
+    String::new()
+}
+
+/// At most 4 KiB of a text, cut at a character.
+fn cut(text: &str) -> String {
+    const MOST: usize = 4096;
+    if text.len() <= MOST {
+        return text.to_string();
+    }
+    let end = (0..=MOST).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0);
+    format!("{}\n({} more bytes)", &text[..end], text.len() - end)
+}

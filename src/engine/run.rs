@@ -1,0 +1,291 @@
+//! A whole run: sections in order, steps in lockstep over their hosts, and what follows a failure.
+
+use super::back::Back;
+use super::cancel::Level;
+use super::recorder::Recorder;
+use super::task::Ended;
+use super::trouble::Trouble;
+use super::{Engine, Parts};
+use crate::checkpoint::{self, Fate, Firewall};
+use crate::compile::{CheckpointMode, OnFailure, Step};
+use crate::event::{Event, FORMAT, Outcome, RunEnd};
+use crate::exit::Exit;
+use crate::journal::{Journal, JournalError, RunFate};
+use crate::key::RunId;
+use crate::modules::PromptKind;
+use crate::state::RunState;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinSet;
+
+/// How long processes on the hosts get to end by themselves when the operator kills the run.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// How a run ended.
+#[derive(Debug)]
+pub struct Ending {
+    /// For reports.
+    pub end: RunEnd,
+    /// For the shell.
+    pub exit: Exit,
+    /// What is known of it.
+    pub state: RunState,
+}
+
+/// Why steps stopped coming.
+enum Stop {
+    Failed { unreachable: bool },
+    Unknown,
+    Interrupted,
+}
+
+/// Carries the program out.
+///
+/// # Errors
+/// The journal cannot be written; nothing was changed after that.
+pub async fn run(parts: Parts) -> Result<Ending, JournalError> {
+    let engine = start(parts, "run")?;
+    finish(&engine, engine.sections().await).await
+}
+
+/// Takes a run back: guests to their checkpoints, then changes without one by their undo, newest first.
+///
+/// # Errors
+/// As [`run`].
+pub async fn rollback_run(parts: Parts, old: &RunState) -> Result<Ending, JournalError> {
+    let engine = start(parts, "rollback")?;
+    let back = engine.back(old, None).await;
+    finish(&engine, back.map(ended_back)).await
+}
+
+/// Takes one guest back to one of piton's checkpoints.
+///
+/// # Errors
+/// As [`run`].
+pub async fn rollback_checkpoint(parts: Parts, guest: &str, name: &str) -> Result<Ending, JournalError> {
+    let engine = start(parts, "rollback")?;
+    let back = engine.back_to(guest, name, true, Firewall::Leave).await;
+    finish(&engine, back.map(|ok| ended_back(if ok { Back::Whole } else { Back::Failed }))).await
+}
+
+fn ended_back(back: Back) -> (RunEnd, bool) {
+    match back {
+        Back::Whole | Back::Nothing => (RunEnd::Done, false),
+        Back::Failed => (RunEnd::RollbackFailed, false),
+    }
+}
+
+fn start(parts: Parts, command: &str) -> Result<Arc<Engine>, JournalError> {
+    let journal = parts.options.dir.as_ref().map(Journal::create).transpose()?;
+    let recorder = Arc::new(Recorder::new(journal, parts.sinks.clone(), parts.clock.clone()));
+    let engine = Arc::new(Engine::new(parts, recorder));
+    let program = &engine.program;
+    let hosts: BTreeSet<&String> = program.sections.iter().flat_map(|s| &s.steps).flat_map(|s| &s.hosts).collect();
+    engine.recorder.record(Event::RunStarted {
+        format: FORMAT,
+        run: engine.options.run.clone(),
+        command: command.to_string(),
+        runbook: program.name.clone(),
+        path: program.path.clone(),
+        digest: program.digest.clone(),
+        inventory: program.inventory.path.clone(),
+        operator: engine.options.operator.clone(),
+        piton: env!("CARGO_PKG_VERSION").to_string(),
+        hosts: program.inventory.hosts.iter().map(|h| h.name.clone()).filter(|h| hosts.contains(h)).collect(),
+        vars: engine.options.vars.clone(),
+        tasks: program.sections.iter().flat_map(|s| &s.steps).map(|s| s.hosts.len()).sum(),
+        lab: program.inventory.lab,
+    })?;
+    let watcher = Arc::downgrade(&engine);
+    let cancel = engine.cancel.clone();
+    tokio::spawn(async move {
+        cancel.reached(Level::Kill).await;
+        if let Some(engine) = watcher.upgrade() {
+            engine.lines.kill_all(GRACE).await;
+        }
+    });
+    Ok(engine)
+}
+
+async fn finish(engine: &Arc<Engine>, ended: Result<(RunEnd, bool), JournalError>) -> Result<Ending, JournalError> {
+    let begun = engine.recorder.with_state(|s| s.started);
+    let ended = match ended {
+        Ok((end, unreachable)) => {
+            if end == RunEnd::Done {
+                engine.retire_old_checkpoints().await?;
+            }
+            let took = Duration::from_millis(engine.clock.now().saturating_sub(begun));
+            engine.recorder.record(Event::RunEnded { end, took }).map(|()| (end, unreachable))
+        }
+        Err(error) => Err(error),
+    };
+    engine.lines.close().await;
+    let (end, unreachable) = ended?;
+    let state = engine.recorder.with_state(RunState::clone);
+    let untouched = state.applied.is_empty() && state.checkpoints.is_empty();
+    let exit = if unreachable && untouched && end == RunEnd::Failed { Exit::Unreachable } else { end.into() };
+    Ok(Ending { end, exit, state })
+}
+
+impl Engine {
+    /// All sections; the second value is true if it ended because a host could not be reached.
+    async fn sections(self: &Arc<Self>) -> Result<(RunEnd, bool), JournalError> {
+        for index in 0..self.program.sections.len() {
+            let section = &self.program.sections[index];
+            let hosts: BTreeSet<&String> = section.steps.iter().flat_map(|s| &s.hosts).collect();
+            self.recorder.record(Event::SectionStarted {
+                index,
+                section: section.name.clone(),
+                hosts: hosts.into_iter().cloned().collect(),
+            })?;
+            let stop = self.section(index).await?;
+            self.recorder.record(Event::SectionEnded { index, ok: stop.is_none() })?;
+            if let Some(stop) = stop {
+                return self.after_failure(index, stop).await;
+            }
+        }
+        Ok((RunEnd::Done, false))
+    }
+
+    async fn section(self: &Arc<Self>, index: usize) -> Result<Option<Stop>, JournalError> {
+        let section = &self.program.sections[index];
+        if section.checkpoint == CheckpointMode::Always {
+            for guest in self.guests_of_section(index) {
+                match self.guard(index, &guest).await {
+                    Ok(()) => {}
+                    Err(Trouble::Journal(error)) => return Err(error),
+                    Err(_) => return Ok(Some(Stop::Failed { unreachable: false })),
+                }
+            }
+        }
+        for step in &section.steps {
+            if self.cancel.is_wanted() {
+                return Ok(Some(Stop::Interrupted));
+            }
+            if self.options.step && step.left_out.is_none() && !self.operator_wants(step).await {
+                return Ok(Some(Stop::Interrupted));
+            }
+            if let Some(stop) = self.step(index, step).await? {
+                return Ok(Some(stop));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn operator_wants(&self, step: &Step) -> bool {
+        let kind = PromptKind::Confirm(format!("run the step `{}`?", step.name));
+        let host = step.hosts.first().map_or("", String::as_str);
+        self.operator.ask(host, &kind).await.is_ok_and(|answer| answer == "yes")
+    }
+
+    /// One step on all of its hosts, side by side up to `forks`.
+    async fn step(self: &Arc<Self>, section: usize, step: &Step) -> Result<Option<Stop>, JournalError> {
+        let hosts: Vec<String> =
+            if step.run_once { step.hosts.iter().take(1).cloned().collect() } else { step.hosts.clone() };
+        self.recorder.record(Event::StepStarted {
+            step: step.key.clone(),
+            name: step.name.clone(),
+            module: step.module.name().to_string(),
+            hosts: hosts.clone(),
+        })?;
+        let mut all: JoinSet<Result<Ended, JournalError>> = JoinSet::new();
+        for host in hosts {
+            let engine = self.clone();
+            let step = step.clone();
+            all.spawn(async move {
+                // Never closed, so a permit always comes.
+                let _permit = engine.forks.acquire().await;
+                engine.step_on(section, &step, &host).await
+            });
+        }
+        let mut failed = false;
+        let mut unknown = false;
+        let mut reached = false;
+        while let Some(joined) = all.join_next().await {
+            // A panic is a defect: it goes up as one, after the journal has all that was known.
+            let ended = joined.unwrap_or_else(|e| std::panic::resume_unwind(e.into_panic()))?;
+            match ended.outcome {
+                Outcome::Failed(_) => {
+                    failed = true;
+                    reached |= !ended.unreachable;
+                }
+                Outcome::Unknown(_) => unknown = true,
+                _ => {}
+            }
+        }
+        Ok(match (unknown, failed, self.cancel.is_wanted()) {
+            (true, _, _) => Some(Stop::Unknown),
+            (_, true, true) => Some(Stop::Interrupted),
+            (_, true, _) => Some(Stop::Failed { unreachable: !reached }),
+            _ => None,
+        })
+    }
+
+    async fn after_failure(&self, index: usize, stop: Stop) -> Result<(RunEnd, bool), JournalError> {
+        let (end, unreachable) = match stop {
+            Stop::Interrupted => return Ok((RunEnd::Interrupted, false)),
+            Stop::Failed { unreachable } => (RunEnd::Failed, unreachable),
+            Stop::Unknown => (RunEnd::Unknown, false),
+        };
+        let section = &self.program.sections[index];
+        let wanted = match section.on_failure {
+            OnFailure::Stop => false,
+            OnFailure::Rollback => true,
+            OnFailure::Ask => {
+                let text = format!("roll back what the section `{}` changed?", section.name);
+                self.operator.ask("", &PromptKind::Confirm(text)).await.is_ok_and(|answer| answer == "yes")
+            }
+        };
+        if !wanted {
+            return Ok((end, unreachable));
+        }
+        let state = self.recorder.with_state(RunState::clone);
+        Ok(match self.back(&state, Some(index)).await? {
+            Back::Whole => (RunEnd::RolledBack, false),
+            Back::Failed => (RunEnd::RollbackFailed, false),
+            Back::Nothing => (end, unreachable),
+        })
+    }
+
+    async fn prune(&self, node: &str, guest: &checkpoint::GuestRef) -> Result<Vec<String>, String> {
+        let api = self.lines.node(node).await.map_err(|e| e.to_string())?;
+        let list = checkpoint::lists(&api, std::slice::from_ref(guest)).await.pop();
+        let list = list.ok_or("no answer")?.map_err(|e| e.to_string())?;
+        let fate = |run: &RunId| {
+            if *run == self.options.run {
+                return Fate::Done;
+            }
+            match self.options.state.as_ref().map(|s| s.end_of(run)) {
+                Some(RunFate::Ended(RunEnd::Done)) => Fate::Done,
+                Some(RunFate::Ended(_)) => Fate::Failed,
+                Some(RunFate::Open) => Fate::Going,
+                Some(RunFate::NotHere) | None => Fate::Unknown,
+            }
+        };
+        let doomed = checkpoint::doomed(&list, self.options.keep, &fate);
+        checkpoint::drop_snapshots(&api, guest, &doomed, &|_| {}).await.map_err(|e| e.to_string())
+    }
+
+    /// After a run that went well, the oldest checkpoints of its guests go.
+    async fn retire_old_checkpoints(&self) -> Result<(), JournalError> {
+        let guests: BTreeSet<String> =
+            self.recorder.with_state(|s| s.checkpoints.iter().map(|c| c.guest.clone()).collect());
+        for name in guests {
+            let Some(guest) = self.guest_named(&name) else { continue };
+            let at = checkpoint::GuestRef::new(&guest.name, guest.vmid);
+            match self.prune(&guest.node, &at).await {
+                Ok(dropped) => {
+                    for name in dropped {
+                        self.recorder.record(Event::CheckpointDropped { guest: guest.name.clone(), name })?;
+                    }
+                }
+                Err(why) => {
+                    let text = format!("old checkpoints of {} were left as they are: {why}", guest.name);
+                    self.recorder.record(Event::Warning { text })?;
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,412 @@
+//! One step on one host: probe, decide, checkpoint, write down, act, probe again.
+
+use super::Engine;
+use super::acting::{Actor, Done};
+use super::cancel::Level;
+use super::out;
+use super::prepare::{Item, Prepared};
+use super::trouble::Trouble;
+use crate::cmd::Output;
+use crate::compile::Step;
+use crate::event::{ActionResult, Event, Outcome};
+use crate::journal::JournalError;
+use crate::key::{TaskKey, digest_value};
+use crate::modules::{Action, Change, Decision, Diff, Nature, Undo, Verdict};
+use serde_json::{Map, Value};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// What one attempt came to.
+#[derive(Debug, Default)]
+struct Attempt {
+    changed: bool,
+    failed: Option<String>,
+    output: Option<Output>,
+    facts: Map<String, Value>,
+}
+
+/// How a step ended on a host.
+#[derive(Debug)]
+pub struct Ended {
+    /// The worst of its items.
+    pub outcome: Outcome,
+    /// What was registered.
+    pub out: Value,
+    /// True if no line could be opened and nothing was done.
+    pub unreachable: bool,
+}
+
+impl Engine {
+    /// Runs a step on a host, all items of its loop.
+    ///
+    /// # Errors
+    /// The journal cannot be written.
+    pub(super) async fn step_on(&self, section: usize, step: &Step, host: &str) -> Result<Ended, JournalError> {
+        let key = |index| TaskKey { step: step.key.clone(), host: host.to_string(), item: index };
+        if let Some(why) = &step.left_out {
+            return self.not_due(step, key(None), why).await;
+        }
+        // As in Ansible, a condition beside a loop is asked for each item.
+        if step.each.is_none() {
+            match self.due(step, host, None).await {
+                Ok(None) => {}
+                Ok(Some(why)) => return self.not_due(step, key(None), &why).await,
+                Err(why) => return self.stillborn(step, key(None), &Trouble::Failed(why)).await,
+            }
+        }
+        let items = match self.items(step, host).await {
+            Ok(items) => items,
+            Err(why) => return self.stillborn(step, key(None), &Trouble::Failed(why)).await,
+        };
+        if step.each.is_some() && items.is_empty() {
+            return self.not_due(step, key(None), "the loop is empty").await;
+        }
+        let mut results = Vec::new();
+        let mut worst: Option<Ended> = None;
+        for item in items {
+            let ended = self.item_on(section, step, key(item.index), &item).await?;
+            results.push(ended.out.clone());
+            let stops = ended.outcome.stops();
+            worst = Some(match worst {
+                Some(old) if rank(&old.outcome) >= rank(&ended.outcome) => old,
+                _ => ended,
+            });
+            if stops {
+                break;
+            }
+        }
+        let mut ended = worst.unwrap_or(Ended { outcome: Outcome::Ok, out: Value::Null, unreachable: false });
+        if step.each.is_some() {
+            ended.out = out::looped(results);
+        }
+        self.keep_for(step, host, &ended.out).await;
+        Ok(ended)
+    }
+
+    async fn keep_for(&self, step: &Step, host: &str, out: &Value) {
+        if step.run_once {
+            self.keep(step, &step.hosts, out).await;
+        } else {
+            self.keep(step, &[host.to_string()], out).await;
+        }
+    }
+
+    async fn not_due(&self, step: &Step, task: TaskKey, why: &str) -> Result<Ended, JournalError> {
+        let host = task.host.clone();
+        let ended = self.close_task(task, String::new(), None, Outcome::Skipped(why.to_string()), out::skipped())?;
+        self.keep_for(step, &host, &ended.out).await;
+        Ok(ended)
+    }
+
+    async fn stillborn(&self, step: &Step, task: TaskKey, trouble: &Trouble) -> Result<Ended, JournalError> {
+        let host = task.host.clone();
+        let out = Value::Object(out::fields(false, true, None, Map::new()));
+        let outcome = forgiven(step, Outcome::Failed(trouble.to_string()));
+        let mut ended = self.close_task(task, String::new(), None, outcome, out)?;
+        ended.unreachable = matches!(trouble, Trouble::Unreachable(_));
+        self.keep_for(step, &host, &ended.out).await;
+        Ok(ended)
+    }
+
+    /// A task that begins and ends in one.
+    fn close_task(
+        &self,
+        task: TaskKey,
+        params: String,
+        label: Option<String>,
+        outcome: Outcome,
+        out: Value,
+    ) -> Result<Ended, JournalError> {
+        self.recorder.record(Event::TaskStarted { task: task.clone(), params, label })?;
+        let event = Event::TaskEnded { task, outcome: outcome.clone(), out: out.clone(), took: Duration::ZERO };
+        self.recorder.record(event)?;
+        Ok(Ended { outcome, out, unreachable: false })
+    }
+
+    async fn item_on(&self, section: usize, step: &Step, task: TaskKey, item: &Item) -> Result<Ended, JournalError> {
+        let begun = Instant::now();
+        if step.each.is_some() {
+            match self.due(step, &task.host, item.value.as_ref()).await {
+                Ok(None) => {}
+                Ok(Some(why)) => {
+                    return self.close_task(task, String::new(), item.label(), Outcome::Skipped(why), out::skipped());
+                }
+                Err(why) => return self.stillborn(step, task, &Trouble::Failed(why)).await,
+            }
+        }
+        let prepared = match self.prepare(step, &task.host, item.value.as_ref()).await {
+            Ok(prepared) => prepared,
+            Err(trouble) => return self.stillborn(step, task, &trouble).await,
+        };
+        let params = digest_value(&prepared.instance.value());
+        self.recorder.record(Event::TaskStarted { task: task.clone(), params, label: item.label() })?;
+        let mut unreachable = false;
+        let (outcome, out) = match self.attempts(section, step, &task, item, &prepared).await {
+            Ok(attempt) => {
+                let failed = attempt.failed.is_some();
+                let out = out::fields(attempt.changed, failed, attempt.output.as_ref(), attempt.facts);
+                let outcome = match attempt.failed {
+                    Some(why) => Outcome::Failed(why),
+                    None if attempt.changed => Outcome::Changed,
+                    None => Outcome::Ok,
+                };
+                (outcome, out)
+            }
+            Err(Trouble::Journal(error)) => return Err(error),
+            Err(trouble) => {
+                unreachable = matches!(trouble, Trouble::Unreachable(_));
+                let outcome = match &trouble {
+                    Trouble::Unknown(why) => Outcome::Unknown(why.clone()),
+                    other => Outcome::Failed(other.to_string()),
+                };
+                (outcome, out::fields(false, true, None, Map::new()))
+            }
+        };
+        let outcome = forgiven(step, outcome);
+        let out = Value::Object(out);
+        let shown = if step.no_log { Value::Null } else { out.clone() };
+        let took = begun.elapsed();
+        self.recorder.record(Event::TaskEnded { task, outcome: outcome.clone(), out: shown, took })?;
+        Ok(Ended { outcome, out, unreachable })
+    }
+
+    /// `retries`, `until`, `failed_when`, `changed_when` around single attempts.
+    async fn attempts(
+        &self,
+        section: usize,
+        step: &Step,
+        task: &TaskKey,
+        item: &Item,
+        prepared: &Prepared,
+    ) -> Result<Attempt, Trouble> {
+        let of = step.retries + 1;
+        let mut number = 1;
+        loop {
+            let mut attempt = self.attempt(section, step, task, prepared).await?;
+            let satisfied = self.judge(step, task, item, &mut attempt).await?;
+            if satisfied {
+                return Ok(attempt);
+            }
+            if number >= of {
+                if attempt.failed.is_none() {
+                    let until = step.until.as_ref().map_or("", |u| u.text.as_str());
+                    attempt.failed = Some(format!("until: {until} was false after {of} attempts"));
+                }
+                return Ok(attempt);
+            }
+            let why = attempt.failed.unwrap_or_else(|| "until: not yet true".to_string());
+            self.recorder.record(Event::Retry { task: task.clone(), attempt: number, of, why })?;
+            number += 1;
+            self.pause(step.delay).await?;
+        }
+    }
+
+    /// Sleeps unless the operator wants to stop.
+    async fn pause(&self, how_long: Duration) -> Result<(), Trouble> {
+        tokio::select! {
+            () = tokio::time::sleep(how_long) => Ok(()),
+            () = self.cancel.reached(Level::Stop) => Err(Trouble::Interrupted),
+        }
+    }
+
+    /// Lets the step's own conditions have their say; true if no other attempt is wanted.
+    async fn judge(&self, step: &Step, task: &TaskKey, item: &Item, attempt: &mut Attempt) -> Result<bool, Trouble> {
+        if step.failed_when.is_none() && step.changed_when.is_none() && step.until.is_none() {
+            return Ok(attempt.failed.is_none());
+        }
+        let failed = attempt.failed.is_some();
+        let out = out::fields(attempt.changed, failed, attempt.output.as_ref(), attempt.facts.clone());
+        let out = Value::Object(out);
+        let name = step.register.as_deref().unwrap_or("result");
+        let scope = self.scope(step, &task.host, item.value.as_ref(), Some((name, &out))).await;
+        let ask = |expr: &Option<crate::load::expr::Expr>| -> Result<Option<bool>, Trouble> {
+            let Some(expr) = expr else { return Ok(None) };
+            expr.holds(&scope).map(Some).map_err(|e| Trouble::Failed(format!("`{}`: {e}", expr.text)))
+        };
+        if let Some(fails) = ask(&step.failed_when)? {
+            let text = step.failed_when.as_ref().map_or("", |e| e.text.as_str());
+            attempt.failed = fails.then(|| format!("failed_when: {text} is true"));
+        }
+        if let Some(changed) = ask(&step.changed_when)? {
+            attempt.changed = changed;
+        }
+        match ask(&step.until)? {
+            Some(holds) => Ok(holds && attempt.failed.is_none()),
+            None => Ok(attempt.failed.is_none()),
+        }
+    }
+
+    async fn attempt(
+        &self,
+        section: usize,
+        step: &Step,
+        task: &TaskKey,
+        prepared: &Prepared,
+    ) -> Result<Attempt, Trouble> {
+        let nature = prepared.instance.nature();
+        if nature == Nature::Looks {
+            return self.look_until(task, prepared).await;
+        }
+        let decision = self.decide(prepared).await?;
+        if decision.changes.is_empty() {
+            return Ok(Attempt { facts: decision.facts, ..Attempt::default() });
+        }
+        if Self::wants_checkpoint(step, prepared, &decision.changes)
+            && let Some(guest) = self.guest_of(prepared)
+        {
+            self.guard(section, &guest).await?;
+        }
+        self.recorder.record(Event::Planned {
+            task: task.clone(),
+            nature,
+            repeatable: prepared.instance.repeatable(),
+            changes: if step.no_log { hidden(&decision.changes) } else { decision.changes.clone() },
+        })?;
+        let actor =
+            Actor { asker: prepared.asker.clone(), timeout: step.timeout, task: (!step.no_log).then(|| task.clone()) };
+        let mut attempt = Attempt { facts: decision.facts.clone(), ..Attempt::default() };
+        for (c, change) in decision.changes.iter().enumerate() {
+            for (a, action) in change.actions.iter().enumerate() {
+                let done = self.one_action(step, task, &actor, (c, a), action).await?;
+                if let Some(answer) = done.answer {
+                    let event = Event::Answered { task: task.clone(), answer: answer.clone() };
+                    self.recorder.record(event)?;
+                    attempt.facts.insert("answer".into(), answer.into());
+                }
+                attempt.output = done.output.or(attempt.output);
+                if !done.ok {
+                    attempt.changed = true;
+                    attempt.failed = Some(format!("{}: {}", change.what, done.result.message));
+                    return Ok(attempt);
+                }
+            }
+        }
+        let only_asked = decision.changes.iter().flat_map(|c| &c.actions).all(|a| matches!(a, Action::Prompt(_)));
+        attempt.changed = !only_asked;
+        if nature == Nature::Converges {
+            self.seen_to_hold(prepared, &mut attempt).await?;
+        }
+        Ok(attempt)
+    }
+
+    /// Probes again: what was changed must now be so, or it is not claimed.
+    async fn seen_to_hold(&self, prepared: &Prepared, attempt: &mut Attempt) -> Result<(), Trouble> {
+        let after = match self.decide(prepared).await {
+            Ok(after) => after,
+            Err(Trouble::Unreachable(why)) => {
+                return Err(Trouble::Unknown(format!("the change was made, but not seen to hold: {why}")));
+            }
+            Err(Trouble::Failed(why)) => {
+                attempt.failed = Some(format!("the change was made, but the look at it failed: {why}"));
+                return Ok(());
+            }
+            Err(other) => return Err(other),
+        };
+        if let Some(left) = after.changes.first() {
+            attempt.failed = Some(format!("did not converge: after the change it would still {}", left.what));
+        }
+        attempt.facts = after.facts;
+        Ok(())
+    }
+
+    async fn one_action(
+        &self,
+        step: &Step,
+        task: &TaskKey,
+        actor: &Actor,
+        (change, action): (usize, usize),
+        what: &Action,
+    ) -> Result<Done, Trouble> {
+        if self.cancel.is_wanted() {
+            return Err(Trouble::Interrupted);
+        }
+        let line = if step.no_log { "(no_log)".to_string() } else { what.line() };
+        self.recorder.record(Event::ActionStarted { task: task.clone(), change, action, line })?;
+        let begun = Instant::now();
+        let done = self.act(actor, what).await;
+        let (ok, mut result) = match &done {
+            Ok(done) => (done.ok, done.result.clone()),
+            Err(Trouble::Unknown(_)) => return done,
+            Err(other) => (false, ActionResult { message: other.to_string(), ..ActionResult::default() }),
+        };
+        if step.no_log {
+            result = ActionResult { ended: result.ended, status: result.status, ..ActionResult::default() };
+        }
+        let took = begun.elapsed();
+        self.recorder.record(Event::ActionEnded { task: task.clone(), change, action, ok, result, took })?;
+        done
+    }
+
+    /// One look, or looks until the step likes what it sees.
+    async fn look_until(&self, task: &TaskKey, prepared: &Prepared) -> Result<Attempt, Trouble> {
+        let poll = prepared.instance.poll();
+        let begun = Instant::now();
+        loop {
+            let seen = self.decide(prepared).await;
+            let (failed, facts) = match seen {
+                Ok(decision) => match decision.verdict {
+                    Verdict::Holds => return Ok(Attempt { facts: decision.facts, ..Attempt::default() }),
+                    Verdict::Fails(why) => (why, decision.facts),
+                },
+                // A host that reboots while somebody waits for it is what waiting is for.
+                Err(Trouble::Unreachable(why)) if poll.is_some() => (why, Map::new()),
+                Err(other) => return Err(other),
+            };
+            let Some(poll) = poll else {
+                return Ok(Attempt { failed: Some(failed), facts, ..Attempt::default() });
+            };
+            if begun.elapsed() + poll.every > poll.at_most {
+                let why = format!("{failed} (waited {})", crate::load::duration::shown(begun.elapsed()));
+                return Ok(Attempt { failed: Some(why), facts, ..Attempt::default() });
+            }
+            self.recorder.progress(Event::Waiting { host: task.host.clone(), what: failed });
+            self.pause(poll.every).await?;
+        }
+    }
+
+    /// Asks the module's questions and lets it decide.
+    ///
+    /// # Errors
+    /// [`Trouble`]; nothing was changed.
+    pub(super) async fn decide(&self, prepared: &Prepared) -> Result<Decision, Trouble> {
+        let asks = prepared.instance.probe(&prepared.cx);
+        let answers = self.ask(&prepared.asker, &asks).await?;
+        Ok(prepared.instance.decide(&prepared.cx, &answers)?)
+    }
+}
+
+/// `no_log`: what is written down and shown keeps neither diff nor content.
+pub(super) fn hidden(changes: &[Change]) -> Vec<Change> {
+    changes
+        .iter()
+        .map(|change| Change {
+            what: change.what.clone(),
+            diff: Diff::None,
+            actions: Vec::new(),
+            undo: match &change.undo {
+                Undo::Actions(_) => Undo::Impossible("`no_log` keeps its old state out of the journal".into()),
+                other => other.clone(),
+            },
+            confirm_within: change.confirm_within,
+        })
+        .collect()
+}
+
+/// `ignore_errors` forgives a failure, never an unknown outcome.
+fn forgiven(step: &Step, outcome: Outcome) -> Outcome {
+    match outcome {
+        Outcome::Failed(why) if step.ignore_errors => Outcome::Ignored(why),
+        other => other,
+    }
+}
+
+fn rank(outcome: &Outcome) -> u8 {
+    match outcome {
+        Outcome::Skipped(_) => 0,
+        Outcome::Ok => 1,
+        Outcome::Changed => 2,
+        Outcome::Ignored(_) => 3,
+        Outcome::Failed(_) => 4,
+        Outcome::Unknown(_) => 5,
+    }
+}

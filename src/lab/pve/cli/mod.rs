@@ -1,0 +1,1 @@
+//! The command faces: `qm`, `pvesh`, `pvesm`, `pveversion`, `pvenode`, `ifreload`.

@@ -1,0 +1,29 @@
+//! `piton explain`.
+
+use crate::builder::Test;
+
+#[test]
+fn exit_codes() {
+    Test::new()
+        .args(["explain", "exit"])
+        .stdout(
+            "  0  done: every step is ok, changed or skipped
+  1  a step failed; what was changed before it stays, and the report says how to go back
+  2  bad input: nothing was contacted, nothing was changed
+  3  a step failed and every guest changed in its section is back as it was
+  4  the line was lost: the outcome of the named step is unknown
+  5  interrupted by the operator
+  6  a step failed and the way back failed too: a person is needed
+  7  a host could not be reached, and nothing was changed
+  8  this machine: the journal cannot be written, a disk is full, a program is missing
+ 70  a defect of piton: please report it
+",
+        )
+        .run();
+}
+
+#[test]
+fn an_unknown_code_is_bad_input() {
+    let got = Test::new().args(["explain", "P9999"]).any_output().status(2).run();
+    assert!(got.stderr.starts_with("error: there is no code `P9999`\n  hint: "), "{}", got.stderr);
+}

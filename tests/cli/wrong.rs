@@ -1,0 +1,1 @@
+//! Wrong runbooks: each `wrong/*.yml` has its exact errors beside it in `wrong/*.stderr`.

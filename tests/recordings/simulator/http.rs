@@ -1,0 +1,76 @@
+//! The HTTP face on a real unix socket.
+
+use piton::lab::pve::{Listeners, NullHypervisor, Pace, Simulator, State, serve};
+use serde_json::{Value, json};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+
+async fn send(socket: &Path, request: &str) -> String {
+    let mut stream = UnixStream::connect(socket).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+async fn ask(socket: &Path, method: &str, path: &str, cookie: &str, body: &str) -> (String, Value) {
+    let length = body.len();
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nHost: x\r\nCookie: PVEAuthCookie={cookie}\r\nConnection: close\r\n\
+         Content-Length: {length}\r\n\r\n{body}"
+    );
+    let answer = send(socket, &request).await;
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    (head.lines().next().unwrap_or_default().to_owned(), serde_json::from_str(body).unwrap_or(Value::Null))
+}
+
+async fn listening(socket: &Path) {
+    for _ in 0..500 {
+        if UnixStream::connect(socket).await.is_ok() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("the server does not listen");
+}
+
+#[tokio::test]
+async fn a_machine_is_created_started_and_stopped_over_the_wire() {
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("pve.sock");
+    let none = Duration::ZERO;
+    let pace = Pace { start: none, stop: none, shutdown: none, snapshot: none, other: none, ..Pace::default() };
+    let sim = Simulator::new(State::default(), Arc::new(NullHypervisor::default()), dir.path()).with_pace(pace);
+    let sim = Arc::new(sim);
+    let server = tokio::spawn(serve(Arc::clone(&sim), Listeners { unix: vec![socket.clone()], tcp: Vec::new() }));
+    listening(&socket).await;
+
+    let (head, ticket) = ask(&socket, "GET", "/lab/ticket", "", "").await;
+    assert_eq!(head, "HTTP/1.1 200 OK");
+    let ticket = ticket["ticket"].as_str().unwrap().to_owned();
+    let (head, _) = ask(&socket, "GET", "/api2/json/version", "wrong", "").await;
+    assert_eq!(head, "HTTP/1.1 401 Authentication failed!");
+    let (head, version) = ask(&socket, "GET", "/api2/json/version", &ticket, "").await;
+    assert_eq!((head.as_str(), &version["data"]["release"]), ("HTTP/1.1 200 OK", &json!("8.4")));
+    let (head, _) = ask(&socket, "GET", "/api2/json/nodes/pve/qemu/999/config", &ticket, "").await;
+    assert_eq!(head, "HTTP/1.1 500 Configuration file 'nodes/pve/qemu-server/999.conf' does not exist");
+
+    for (path, body) in [("qemu", "vmid=100&name=a"), ("qemu/100/status/start", ""), ("qemu/100/status/stop", "")] {
+        let (_, answer) = ask(&socket, "POST", &format!("/api2/json/nodes/pve/{path}"), &ticket, body).await;
+        let upid = answer["data"].as_str().unwrap_or_else(|| panic!("{path}: {answer}")).to_owned();
+        let (_, end) = ask(&socket, "POST", "/lab/wait", "", &json!({"upid": upid}).to_string()).await;
+        assert_eq!(end["exit"], "OK", "{path}");
+    }
+    let (_, changes) = ask(&socket, "GET", "/lab/changes", "", "").await;
+    assert_eq!(changes, json!({"qmcreate": 1, "qmstart": 1, "qmstop": 1}));
+
+    sim.edit(|state| state.levers.cut_connections = 1);
+    let (head, _) = ask(&socket, "GET", "/api2/json/version", &ticket, "").await;
+    assert_eq!(head, "", "the connection is cut without an answer");
+    let (head, _) = ask(&socket, "GET", "/api2/json/version", &ticket, "").await;
+    assert_eq!(head, "HTTP/1.1 200 OK");
+    server.abort();
+}

@@ -1,0 +1,3 @@
+//! The simulated node, held to the recordings row by row.
+
+mod http;
