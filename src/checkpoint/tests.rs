@@ -32,6 +32,10 @@ struct Node {
     last: String,
     /// A lock that goes away after so many looks.
     lock: Option<(&'static str, u32)>,
+    /// A snapshot that an earlier task finishes while ours fails.
+    late: Option<(&'static str, &'static str)>,
+    /// A snapshot task that runs when it is looked for the first time.
+    earlier: Option<(&'static str, &'static str)>,
 }
 
 struct Fake(Mutex<Node>);
@@ -51,6 +55,8 @@ impl Node {
             done: Vec::new(),
             last: "OK".into(),
             lock: None,
+            late: None,
+            earlier: None,
         }
     }
 
@@ -91,6 +97,19 @@ impl Node {
                 json!({"status": if self.running { "running" } else { "stopped" }, "vmid": 102})
             }
             "/nodes/pve/qemu/102/snapshot" => self.list(),
+            "/nodes/pve/tasks" => {
+                let upid = "UPID:pve:0000402A:000CBD83:6B0282B9:qmsnapshot:102:root@pam:";
+                let row = json!({"upid": upid, "status": "RUNNING"});
+                let other = json!({"upid": upid.replace("qmsnapshot", "vzdump"), "status": "RUNNING"});
+                let ended = json!({"upid": upid, "status": "OK", "endtime": 5});
+                match self.earlier.take() {
+                    Some(snapshot) => {
+                        self.snapshots.push((snapshot.0.into(), snapshot.1.into()));
+                        json!([other, ended, row])
+                    }
+                    None => json!([other, ended]),
+                }
+            }
             "/storage" => json!([{"storage": "tank", "type": self.storage}]),
             _ if path.contains("/status") => json!({"status": "stopped", "exitstatus": self.last}),
             _ if path.contains("/log") => json!([{"n": 1, "t": "TASK OK"}]),
@@ -112,6 +131,9 @@ impl Node {
         self.last = "OK".into();
         if let Some(at) = self.fails.iter().position(|(k, _)| *k == kind) {
             self.last = self.fails.remove(at).1.to_string();
+            if let Some((name, description)) = self.late.take() {
+                self.snapshots.push((name.into(), description.into()));
+            }
         } else {
             match kind {
                 "qmsnapshot" if !self.lies => {
@@ -297,8 +319,25 @@ async fn what_stands_against_a_checkpoint_is_found_before_anything_is_done() {
 async fn an_earlier_try_that_still_runs_is_waited_for() {
     let node = Node { lock: Some(("snapshot", 5)), ..Node::new().with(&[("piton-1a2b-01", MINE)]) };
     assert!(take_on(node).await.0.unwrap().found);
+    let node = Node { earlier: Some(("piton-1a2b-01", MINE)), ..Node::new() };
+    let (got, fake) = take_on(node).await;
+    assert!(got.unwrap().found);
+    assert_eq!(done(&fake), [""; 0]);
     let node = Node { lock: Some(("rollback", 5)), ..Node::new().with(&[("piton-1a2b-01", MINE)]) };
     assert!(back_on(node, &back("piton-1a2b-01")).await.0.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_earlier_try_that_comes_first_is_the_checkpoint() {
+    let mut node = Node::new();
+    node.fails.push(("qmsnapshot", "VM is locked (snapshot)"));
+    node.late = Some(("piton-1a2b-01", MINE));
+    assert!(take_on(node).await.0.unwrap().found);
+    let mut node = Node::new().with(&[("piton-1a2b-01", MINE)]);
+    node.fails.push(("qmrollback", "VM is locked (rollback)"));
+    let (got, fake) = back_on(node, &back("piton-1a2b-01")).await;
+    assert!(got.is_ok());
+    assert_eq!(done(&fake)[..2], ["POST /snapshot/piton-1a2b-01/rollback"; 2]);
 }
 
 #[tokio::test(start_paused = true)]
