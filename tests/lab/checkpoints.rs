@@ -102,6 +102,7 @@ async fn a_line_cut_under_a_snapshot_is_unknown_and_a_second_try_finds_it() {
     let second = api(&ground).await;
     let taken = take(&second, &guest(), &plan(), &silent).await.unwrap();
     assert!(taken.found, "the first task was not found but done again");
+    lab::lever(&ground.layout, Lever::SlowTasks { ms: 0 }).await.unwrap();
     let back = GoBack { name: NAME.into(), firewall: Firewall::Absent, start: true };
     assert!(rollback(&second, &guest(), &back, &silent).await.unwrap().started);
     lab::down(&ground.layout).await.unwrap();
