@@ -17,6 +17,7 @@ use crate::modules::Want;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 /// Items of a static loop that are checked one by one.
 const ITEMS: usize = 64;
@@ -37,7 +38,7 @@ pub(super) fn check(input: &Input<'_>, sources: &mut Sources, diagnostics: &mut 
     registered.ever = raws().filter_map(|s| s.register.as_ref().map(|(name, _)| name.clone())).collect();
     registered.ever.sort();
     registered.ever.dedup();
-    let mut checker = Checker { input, sources, diagnostics, templates: BTreeMap::new() };
+    let mut checker = Checker { input, sources, diagnostics, templates: BTreeMap::new(), scopes: BTreeMap::new() };
     checker.variables(&registered);
     let all: Vec<String> = input.layers.inventory.hosts.iter().map(|h| h.name.clone()).collect();
     for (raw, step) in raws().zip(input.sections.iter().flat_map(|s| &s.steps)) {
@@ -57,6 +58,8 @@ struct Checker<'a, 'b> {
     diagnostics: &'b mut Vec<Diagnostic>,
     /// Template files that were read.
     templates: BTreeMap<PathBuf, Option<FileId>>,
+    /// Scopes of hosts outside of any step.
+    scopes: BTreeMap<String, Rc<Value>>,
 }
 
 impl Checker<'_, '_> {
@@ -105,12 +108,22 @@ impl Checker<'_, '_> {
         }
     }
 
+    /// The scope of a step without results: one for all steps that have no names of their own.
+    fn scope(&mut self, step: &Step, host: &str) -> Rc<Value> {
+        let layers = self.input.layers;
+        let build = || Rc::new(layers.scope(host, &step.vars, &step.inputs, &Map::new(), None));
+        if !step.vars.is_empty() || !step.inputs.is_empty() {
+            return build();
+        }
+        self.scopes.entry(host.to_string()).or_insert_with(build).clone()
+    }
+
     fn step(&mut self, raw: &RawStep, step: &Step, host: &str, registered: &Registered) {
         let layers = self.input.layers;
         let none = Map::new();
-        let scope = layers.scope(host, &step.vars, &step.inputs, &none, None);
-        let names =
-            Names { layers, host, step: &step.vars, registered, own: None, item: false, anytime: false, scope: &scope };
+        let shared = self.scope(step, host);
+        let scope = shared.as_ref();
+        let names = Names { layers, host, step: &step.vars, registered, own: None, item: false, anytime: false, scope };
         for (_, node) in &step.vars {
             let _ = self.texts(node, &Names { item: step.each.is_some(), ..names }, false);
         }
@@ -120,18 +133,18 @@ impl Checker<'_, '_> {
                 let _ = self.texts(node, &Names { scope: &outer, ..names }, false);
             }
         }
-        let items = self.items(step, &names, &scope);
+        let items = self.items(step, &names, scope);
         let inner = Names { item: step.each.is_some(), ..names };
         let mut skipped = false;
         for expr in &raw.inherited.when {
-            skipped |= self.condition(expr, &inner, &scope, "when");
+            skipped |= self.condition(expr, &inner, scope, "when");
         }
         let after = Names { own: step.register.as_deref(), ..inner };
         for (expr, key) in
             [(&step.until, "until"), (&step.changed_when, "changed_when"), (&step.failed_when, "failed_when")]
         {
             if let Some(expr) = expr {
-                self.condition(expr, &after, &scope, key);
+                self.condition(expr, &after, scope, key);
             }
         }
         if let Some(name) = &raw.name {
@@ -153,8 +166,11 @@ impl Checker<'_, '_> {
         }
         let items = if uses_item { items.unwrap_or_default() } else { vec![None] };
         for item in items.iter().take(ITEMS) {
-            let scope = layers.scope(host, &step.vars, &step.inputs, &none, item.as_ref());
-            let value = match template::render(&raw.params, &scope) {
+            let shared = match item {
+                None => Rc::clone(&shared),
+                Some(_) => Rc::new(layers.scope(host, &step.vars, &step.inputs, &none, item.as_ref())),
+            };
+            let value = match template::render(&raw.params, &shared) {
                 Ok(value) => value,
                 Err(error) => {
                     self.diagnostics.push(error);

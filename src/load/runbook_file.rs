@@ -7,10 +7,9 @@ use super::inputs;
 use super::inventory::Vars;
 use super::node::{Key, Kind, Node};
 use super::read;
-use super::runbook::{Inherited, Input, RawSection, RawStep, Runbook, Targets};
+use super::runbook::{CheckpointMode, Inherited, Input, OnFailure, RawSection, RawStep, Runbook, Targets};
 use super::source::{Diagnostic, Sources, Span};
 use super::step_file;
-use crate::compile::{CheckpointMode, OnFailure};
 use crate::key::slug;
 use std::path::{Path, PathBuf};
 
