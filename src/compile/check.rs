@@ -3,15 +3,17 @@
 //! What depends on nothing that is only known while running is rendered and given to the module; of the rest at least
 //! the names and keys are checked.
 
+use super::circle::circle;
 use super::names::{Names, Registered};
 use super::params;
-use super::scope::{Layers, variables_in};
+use super::place::{Place, line_end, shown_path};
+use super::scope::Layers;
 use super::{Section, Step};
 use crate::load::expr::Expr;
 use crate::load::inventory::Vars;
 use crate::load::node::{Key, Kind, Node};
 use crate::load::runbook::{RawStep, Runbook};
-use crate::load::source::{Diagnostic, FileId, Sources, Span};
+use crate::load::source::{Diagnostic, FileId, Sources};
 use crate::load::{local, locate, read, template, template_names};
 use crate::modules::Want;
 use serde_json::{Map, Value};
@@ -343,7 +345,7 @@ impl Checker<'_, '_> {
             Err(error) => {
                 let mut diagnostic = Diagnostic::error("P0605", place, error.to_string()).label("no such file");
                 if let local::LocalError::Missing { looked, .. } = error {
-                    let shown: Vec<String> = looked.iter().map(|folder| self.folder(folder)).collect();
+                    let shown: Vec<String> = looked.iter().map(|folder| shown_path(folder)).collect();
                     diagnostic = diagnostic.hint(format!("looked in {}", shown.join(", ")));
                 }
                 self.diagnostics.push(diagnostic);
@@ -356,7 +358,7 @@ impl Checker<'_, '_> {
         let id = if let Some(known) = self.templates.get(&path) {
             *known
         } else {
-            let shown = self.folder(&path);
+            let shown = shown_path(&path);
             let id = read::text(&path, &shown, "the template", Some(place), self.sources, self.diagnostics);
             self.templates.insert(path, id);
             id
@@ -366,77 +368,7 @@ impl Checker<'_, '_> {
         let before = self.diagnostics.len();
         let _ = self.template(&text, Place::File(id), names, false);
         for error in &mut self.diagnostics[before..] {
-            error.also.get_or_insert((place, "used here".to_string()));
+            error.also.get_or_insert_with(|| Box::new((place, "used here".to_string())));
         }
     }
-
-    /// A path as the user would type it from the current folder.
-    fn folder(&self, path: &Path) -> String {
-        let here = std::env::current_dir().unwrap_or_default();
-        let short = path.strip_prefix(&here).unwrap_or(path).display().to_string();
-        if short.is_empty() { ".".to_string() } else { short }
-    }
-}
-
-/// Where a template stands.
-#[derive(Clone, Copy)]
-enum Place {
-    /// In a scalar of a YAML file.
-    Scalar(Span),
-    /// A file of its own.
-    File(FileId),
-}
-
-impl Place {
-    fn whole(self) -> Span {
-        match self {
-            Self::Scalar(span) => span,
-            Self::File(file) => Span { file, start: 0, end: 0 },
-        }
-    }
-
-    fn span(self, sources: &Sources, text: &str, range: (usize, usize)) -> Span {
-        match self {
-            Self::Scalar(span) => locate::within(sources, span, text, range.0..range.1),
-            Self::File(file) => {
-                let cut = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-                Span { file, start: cut(range.0), end: cut(range.1) }
-            }
-        }
-    }
-}
-
-fn line_end(text: &str, at: usize) -> usize {
-    text[at..].find('\n').map_or(text.len(), |n| at + n)
-}
-
-/// The names from a variable back to itself.
-fn circle(merged: &[(&str, &Node)], name: &str) -> Option<Vec<String>> {
-    fn visit(
-        merged: &[(&str, &Node)],
-        name: &str,
-        target: &str,
-        chain: &mut Vec<String>,
-        seen: &mut Vec<String>,
-    ) -> bool {
-        let Some((_, node)) = merged.iter().find(|(n, _)| *n == name) else { return false };
-        for used in variables_in(node) {
-            if used == target {
-                chain.push(used);
-                return true;
-            }
-            if seen.contains(&used) {
-                continue;
-            }
-            seen.push(used.clone());
-            chain.push(used.clone());
-            if visit(merged, &used, target, chain, seen) {
-                return true;
-            }
-            chain.pop();
-        }
-        false
-    }
-    let mut chain = vec![name.to_string()];
-    visit(merged, name, name, &mut chain, &mut Vec::new()).then_some(chain)
 }

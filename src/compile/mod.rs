@@ -1,12 +1,14 @@
 //! From what was loaded to what will run: a flat, checked program. Pure.
 
 mod check;
+mod circle;
 pub mod explain;
 pub mod guards;
 mod keys;
 mod lint;
 mod names;
 mod params;
+mod place;
 mod program;
 pub mod project;
 pub mod scope;

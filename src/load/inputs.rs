@@ -128,7 +128,7 @@ pub fn given(
             }
             // A template's value is only known later; the module that uses it checks it.
             Some(input) if !value.as_str().is_some_and(super::template::is_template) => {
-                diagnostics.extend(check(input, value).err())
+                diagnostics.extend(check(input, value).err());
             }
             Some(_) => {}
         }
