@@ -17,20 +17,19 @@ impl Loader<'_> {
     /// The file of an `include:` in a step or section entry; `None` if it has none, or after an error.
     pub(super) fn include(&mut self, node: &Node, around: &Inherited) -> Option<File> {
         let setting = node.get("include")?;
-        let (file, given) = match &setting.kind {
-            Kind::Str(..) => (setting, None),
-            _ => {
-                let fields = entries(setting, "include", self.diagnostics);
-                fields::known(fields, &["file", "inputs"], "`include`", self.diagnostics);
-                let Some(file) = setting.get("file") else {
-                    self.diagnostics.push(
-                        Diagnostic::error("P0602", setting.span, "`include` names no file")
-                            .hint("write `include: { file: x.yml }`"),
-                    );
-                    return None;
-                };
-                (file, setting.get("inputs"))
-            }
+        let (file, given) = if let Kind::Str(..) = &setting.kind {
+            (setting, None)
+        } else {
+            let fields = entries(setting, "include", self.diagnostics);
+            fields::known(fields, &["file", "inputs"], "`include`", self.diagnostics);
+            let Some(file) = setting.get("file") else {
+                self.diagnostics.push(
+                    Diagnostic::error("P0602", setting.span, "`include` names no file")
+                        .hint("write `include: { file: x.yml }`"),
+                );
+                return None;
+            };
+            (file, setting.get("inputs"))
         };
         let allowed: &[&str] = &["include", "name", "id", "hosts", "when", "tags", "become", "become_user", "vars"];
         for (key, _) in entries(node, "include", self.diagnostics) {

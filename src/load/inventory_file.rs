@@ -180,15 +180,14 @@ impl Reader<'_> {
             Section::Nodes => HostKind::Node { node: node.unwrap_or_else(|| key.name.clone()) },
             Section::Others => HostKind::Other,
             Section::Guests => {
-                let vmid = match value.get("vmid") {
-                    Some(n) => integer(n, "vmid", 100..=999_999_999, self.diagnostics),
-                    None => {
-                        self.diagnostics.push(
-                            Diagnostic::error("P0207", key.span, format!("the guest `{}` has no `vmid`", key.name))
-                                .hint("write its VMID, for example `vmid: 102`"),
-                        );
-                        None
-                    }
+                let vmid = if let Some(n) = value.get("vmid") {
+                    integer(n, "vmid", 100..=999_999_999, self.diagnostics)
+                } else {
+                    self.diagnostics.push(
+                        Diagnostic::error("P0207", key.span, format!("the guest `{}` has no `vmid`", key.name))
+                            .hint("write its VMID, for example `vmid: 102`"),
+                    );
+                    None
                 };
                 HostKind::Guest {
                     node: node.unwrap_or_default(),

@@ -87,15 +87,12 @@ impl Loader<'_> {
                 d.push(stranger(key, TOP, "a runbook", At::Runbook));
             }
         }
-        let (title, span) = match root.get("runbook") {
-            Some(node) => (text(node, "runbook", d).unwrap_or_default(), node.span),
-            None => {
-                let first = top.first().map_or(root.span, |(k, _)| k.span);
-                d.push(
-                    Diagnostic::error("P0310", first, "this runbook has no title").hint("begin with `runbook: TITLE`"),
-                );
-                (String::new(), first)
-            }
+        let (title, span) = if let Some(node) = root.get("runbook") {
+            (text(node, "runbook", d).unwrap_or_default(), node.span)
+        } else {
+            let first = top.first().map_or(root.span, |(k, _)| k.span);
+            d.push(Diagnostic::error("P0310", first, "this runbook has no title").hint("begin with `runbook: TITLE`"));
+            (String::new(), first)
         };
         let declared = root.get("inputs").map(|n| inputs::declared(n, d)).unwrap_or_default();
         let mut inner = around.clone();
@@ -184,27 +181,25 @@ impl Loader<'_> {
             }
         }
         let first = fields.first().map_or(node.span, |(k, _)| k.span);
-        let (name, span) = match node.get("section") {
-            Some(n) => (text(n, "section", self.diagnostics).unwrap_or_default(), n.span),
-            None => {
-                self.diagnostics.push(
-                    Diagnostic::error("P0310", first, "this section has no title").hint("begin with `section: TITLE`"),
-                );
-                (String::new(), first)
-            }
+        let (name, span) = if let Some(n) = node.get("section") {
+            (text(n, "section", self.diagnostics).unwrap_or_default(), n.span)
+        } else {
+            self.diagnostics.push(
+                Diagnostic::error("P0310", first, "this section has no title").hint("begin with `section: TITLE`"),
+            );
+            (String::new(), first)
         };
         let mut inner = around.clone();
         self.inherit(node, &mut inner, At::Section);
         let checkpoint = node.get("checkpoint");
-        let steps = match node.get("steps") {
-            Some(list) => self.steps_of(list, &inner),
-            None => {
-                self.diagnostics.push(
-                    Diagnostic::error("P0309", span, "this section has no steps")
-                        .hint("write `steps:` with a list of steps"),
-                );
-                Vec::new()
-            }
+        let steps = if let Some(list) = node.get("steps") {
+            self.steps_of(list, &inner)
+        } else {
+            self.diagnostics.push(
+                Diagnostic::error("P0309", span, "this section has no steps")
+                    .hint("write `steps:` with a list of steps"),
+            );
+            Vec::new()
         };
         let d = &mut *self.diagnostics;
         vec![RawSection {
