@@ -59,7 +59,8 @@ pub fn begin(rows: &[Row]) -> Bench {
     state.vms.extend([(100, web), (110, guest), (300, small)]);
     state.storage = storages(body(rows, 338));
     state.active_interfaces.extend(["eno1", "vmbr0", "vmbr1"].map(str::to_owned));
-    let guests = Guests::default();
+    let addresses = vec!["10.10.10.51/24".to_owned(), "fe80::be24:11ff:fe14:164b/64".to_owned()];
+    let guests = Guests { addresses, ..Guests::default() };
     guests.files.lock().unwrap().insert("/etc/hostname".into(), "guest1\n".into());
     Bench::new(state, INTERFACES, BEGIN, guests)
 }

@@ -3,18 +3,19 @@
 use piton::lab::pve::{Exec, GuestError, GuestOutput, Hypervisor};
 use piton::transport::Boxed;
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write as _;
-use std::os::unix::process::ExitStatusExt as _;
-use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::time::Duration;
 
 /// The guests of the recorded node.
 #[derive(Default)]
 pub struct Guests {
-    running: Mutex<BTreeSet<u32>>,
+    pub running: Mutex<BTreeSet<u32>>,
     /// Files of guest 110 that the recordings read.
     pub files: Mutex<BTreeMap<String, String>>,
+    /// Addresses of guest 110.
+    pub addresses: Vec<String>,
+    /// What guest 110 calls itself.
+    pub host_name: Option<String>,
 }
 
 /// The one with a system.
@@ -57,21 +58,35 @@ impl Hypervisor for Guests {
 
     fn exec(&self, _: u32, exec: Exec) -> Boxed<'_, Result<GuestOutput, GuestError>> {
         Box::pin(async move {
-            // The paused clock of the test must own the time, so sleeping is not left to a process.
+            // The paused clock of the test owns the time; no process runs anywhere.
             let line = exec.argv.join(" ");
-            if let Some(seconds) = line.strip_prefix("sleep ").and_then(|text| text.parse().ok()) {
-                tokio::time::sleep(Duration::from_secs(seconds)).await;
-                return Ok(GuestOutput { code: Some(0), ..GuestOutput::default() });
+            match line.as_str() {
+                "sleep 3" | "sh -c sleep 3; echo done" => tokio::time::sleep(Duration::from_secs(3)).await,
+                "sleep 30" => tokio::time::sleep(Duration::from_secs(30)).await,
+                _ => {}
             }
-            if line == "sh -c sleep 3; echo done" {
-                tokio::time::sleep(Duration::from_secs(3)).await;
-                return Ok(GuestOutput { code: Some(0), stdout: b"done\n".to_vec(), ..GuestOutput::default() });
-            }
-            if line == "uname -r" {
-                let stdout = b"6.1.0-56-cloud-amd64\n".to_vec();
-                return Ok(GuestOutput { code: Some(0), stdout, ..GuestOutput::default() });
-            }
-            run(&exec)
+            let printed = |text: &str| GuestOutput { code: Some(0), stdout: text.into(), ..GuestOutput::default() };
+            Ok(match line.as_str() {
+                "echo hi there" => printed("hi there\n"),
+                "uname -r" => printed("6.1.0-56-cloud-amd64\n"),
+                "sh -c sleep 3; echo done" => printed("done\n"),
+                "date" => printed("Sun Nov 22 05:00:28 UTC 2026\n"),
+                "cat" => printed(&String::from_utf8_lossy(&exec.stdin)),
+                "sh -c echo out; echo err >&2; exit 3" => {
+                    GuestOutput { code: Some(3), stderr: "err\n".into(), ..printed("out\n") }
+                }
+                "sh -c kill -9 $$" => GuestOutput { code: None, signal: Some(9), ..GuestOutput::default() },
+                "ls /root/later" => GuestOutput {
+                    code: Some(2),
+                    stderr: "ls: cannot access '/root/later': No such file or directory\n".into(),
+                    ..GuestOutput::default()
+                },
+                _ if exec.argv[0].starts_with("/no") => {
+                    let why = "No such file or directory".to_owned();
+                    return Err(GuestError::NoProgram { program: exec.argv[0].clone(), why });
+                }
+                _ => printed(""),
+            })
         })
     }
 
@@ -83,8 +98,11 @@ impl Hypervisor for Guests {
         if vmid != ALIVE {
             return Vec::new();
         }
-        let addresses = vec!["10.10.10.51/24".to_owned(), "fe80::be24:11ff:fe14:164b/64".to_owned()];
-        vec![("eth0".to_owned(), "bc:24:11:14:16:4b".to_owned(), addresses)]
+        vec![("eth0".to_owned(), "bc:24:11:14:16:4b".to_owned(), self.addresses.clone())]
+    }
+
+    fn host_name(&self, _: u32) -> Option<String> {
+        self.host_name.clone()
     }
 
     fn read_file<'a>(&'a self, _: u32, path: &'a str) -> Boxed<'a, Result<Vec<u8>, GuestError>> {
@@ -94,24 +112,4 @@ impl Hypervisor for Guests {
             known.map(String::into_bytes).ok_or(GuestError::NoProgram { program: path.to_owned(), why })
         })
     }
-}
-
-/// Runs it here: small programs that do nothing but print.
-fn run(exec: &Exec) -> Result<GuestOutput, GuestError> {
-    let (program, arguments) = exec.argv.split_first().unwrap();
-    let child = Command::new(program)
-        .args(arguments)
-        .env("LC_ALL", "C")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn();
-    let Ok(mut child) = child else {
-        let why = "No such file or directory".to_owned();
-        return Err(GuestError::NoProgram { program: program.clone(), why });
-    };
-    child.stdin.take().unwrap().write_all(&exec.stdin).unwrap();
-    let output = child.wait_with_output().unwrap();
-    let (code, signal) = (output.status.code(), output.status.signal());
-    Ok(GuestOutput { code, signal, stdout: output.stdout, stderr: output.stderr })
 }

@@ -143,6 +143,12 @@ pub fn text(text: &str) -> String {
 
 fn words(line: &str) -> String {
     let line = amounts(line);
+    // Process ids and times in a table of keys and values.
+    if ["│ pid ", "│ pstart ", "│ starttime "].iter().any(|key| line.starts_with(key)) {
+        return line.chars().filter(|c| !c.is_ascii_digit() && *c != ' ').collect();
+    }
+    // A name that bears the day on which it was made, and the tree of snapshots with its times.
+    let line = dates(&line);
     let mut out = String::new();
     let mut rest = line.as_str();
     while !rest.is_empty() {
@@ -157,6 +163,18 @@ fn words(line: &str) -> String {
         }
     }
     out
+}
+
+/// `2026-11-22 04:44:56` to `#date #clock`: moments, not days.
+fn dates(line: &str) -> String {
+    let words: Vec<&str> = line.split(' ').collect();
+    let is_date = |word: &str| word.len() == 10 && word.starts_with("20") && word.matches('-').count() == 2;
+    let is_clock = |word: &str| word.len() == 8 && word.matches(':').count() == 2;
+    let masked = words
+        .iter()
+        .enumerate()
+        .map(|(at, word)| if is_clock(word) && at > 0 && is_date(words[at - 1]) { "#clock" } else { *word });
+    masked.collect::<Vec<_>>().join(" ")
 }
 
 /// A volatile word at the beginning of a text: what to put in its place, and its length.
@@ -178,11 +196,29 @@ fn volatile_word(text: &str) -> Option<(&'static str, usize)> {
     if uuid {
         return Some(("UUID", 36));
     }
+    // A moment of those days, seconds since 1970.
+    if text.starts_with("1795") && bytes.iter().take_while(|byte| byte.is_ascii_digit()).count() == 10 {
+        return Some(("#time", 10));
+    }
     if let Some(digits) = text.strip_prefix("ctime=") {
         let length = digits.bytes().take_while(u8::is_ascii_digit).count();
         return Some(("ctime=*", 6 + length));
     }
     None
+}
+
+/// `qm status --verbose`: counters of QEMU and of the guest by their names only, the rest as it is.
+pub fn tabbed(text: &str) -> String {
+    let lines = text.lines().filter(|line| !SOMETIMES.iter().any(|name| line.trim_start().starts_with(name)));
+    let mask = |line: &str| match line.split_once(": ") {
+        Some((key, value)) if value.parse::<f64>().is_ok() => {
+            let inner = key.starts_with('\t') && !line.contains("backup") && !line.contains("pbs");
+            let name = key.trim_start();
+            if inner || VOLATILE.contains(&name) { format!("{key}: *") } else { line.to_owned() }
+        }
+        _ => line.to_owned(),
+    };
+    lines.map(|line| mask(line) + "\n").collect()
 }
 
 /// `3.01 MiB in 0s` and `completed saving the VM state in 1s, saved 237.22 MiB`.

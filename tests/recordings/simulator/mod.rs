@@ -7,6 +7,9 @@
 mod api;
 mod api_scenes;
 mod bench;
+mod cli;
+mod cli_machines;
+mod cli_scenes;
 mod guests;
 mod http;
 mod masks;
