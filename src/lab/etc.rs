@@ -75,7 +75,7 @@ Description=OpenBSD Secure Shell server
 [Service]
 RuntimeDirectory=sshd
 ExecStartPre=/usr/sbin/sshd -t
-ExecStart=/usr/sbin/sshd -D
+ExecStart=/usr/sbin/sshd -D -e
 ExecReload=/usr/sbin/sshd -t
 ExecReload=/bin/kill -HUP $MAINPID
 KillMode=process

@@ -134,10 +134,14 @@ fn proc_sys(root: &Path) -> Result<(), LabError> {
     let (proc, sys) = (root.join("proc"), root.join("sys"));
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
     mount::mount("proc", &proc, "proc", flags, None).map_err(|e| io("mounting", &proc, e))?;
-    // The hosts share the machine's network: nothing in them may set its kernel's values.
-    let values = proc.join("sys");
-    mount::mount_bind(&values, &values).map_err(|e| io("binding", &values, e))?;
-    read_only(&values)?;
+    // The hosts share the machine's kernel and network: nothing in them may set its values.
+    for name in ["sys", "sysrq-trigger", "irq", "bus", "fs"] {
+        let at = proc.join(name);
+        if at.exists() {
+            mount::mount_bind(&at, &at).map_err(|e| io("binding", &at, e))?;
+            read_only(&at)?;
+        }
+    }
     bind(Path::new("/sys"), &sys)?;
     read_only(&sys)
 }
