@@ -8,9 +8,13 @@ mod lab;
 mod modules;
 mod operator;
 mod output;
+mod parts;
+mod plan;
 mod program;
 mod render;
 mod report;
+mod rollback;
+mod run;
 mod runs;
 mod screen;
 mod secrets;
@@ -45,6 +49,12 @@ struct Cli {
 enum Command {
     /// Check a runbook; no host is contacted.
     Check(check::Args),
+    /// What a run would change; the hosts are only asked.
+    Plan(plan::Args),
+    /// Carry a runbook out, with checkpoints and a journal.
+    Run(run::Args),
+    /// Go back to how it was before a run, or to a checkpoint.
+    Rollback(rollback::Args),
     /// The runs of the past.
     Runs(runs::Args),
     /// What a run did, as text, Markdown, HTML or JSON.
@@ -74,6 +84,9 @@ async fn dispatch(cli: Cli) -> Result<Exit, Stop> {
     }
     match cli.command {
         Command::Check(args) => check::run(global, &args),
+        Command::Plan(args) => plan::run(global, &args).await,
+        Command::Run(args) => run::run(global, &args).await,
+        Command::Rollback(args) => rollback::run(global, &args).await,
         Command::Render(args) => render::run(global, &args),
         Command::Vars(args) => vars::run(global, &args),
         Command::Lab(args) => lab::run(global, &args).await,

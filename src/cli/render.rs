@@ -66,8 +66,8 @@ fn body(file: &LocalFile) -> String {
             Ok(text) => format!("{}\n", clean::text(text)),
             Err(_) => format!("({} bytes, not a text)\n", bytes.len()),
         },
+        LocalBody::Missing => "(no such file)\n".to_string(),
         LocalBody::Large { len, sha256 } => format!("({len} bytes, SHA-256 {sha256})\n"),
-        LocalBody::Missing => "(not there yet)\n".to_string(),
         LocalBody::Tree(files) => {
             files.iter().map(|(path, _)| clean::line(&path.display().to_string()) + "\n").collect()
         }

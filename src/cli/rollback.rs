@@ -1,0 +1,143 @@
+//! `piton rollback`: back to how it was before a run, or to one checkpoint.
+
+use super::parts::{self, How};
+use super::run::finish;
+use super::{Global, Stop, output};
+use crate::compile::Program;
+use crate::engine;
+use crate::engine::clock::{Clock as _, SystemClock};
+use crate::exit::Exit;
+use crate::journal;
+use crate::load::inventory::Inventory;
+use crate::load::source::Sources;
+use crate::load::{diagnose, inventory_file};
+use crate::modules::PromptKind;
+use crate::state::RunState;
+use serde_json::Map;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Go back to how it was before a run: guests to their checkpoints, other changes by their undo.
+///
+/// With GUEST/NAME one guest goes back to one checkpoint (`piton checkpoints list`). What happened on a guest since its
+/// checkpoint is lost.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  piton rollback\n  piton rollback 1a2b\n  piton rollback extranet/piton-1a2b-01")]
+pub struct Args {
+    /// Run (its id or the last four digits) or GUEST/NAME; the last run without.
+    #[arg(value_name = "RUN|GUEST/NAME")]
+    target: Option<String>,
+    #[command(flatten)]
+    how: How,
+}
+
+enum Target {
+    Run(RunState),
+    Checkpoint { guest: String, name: String },
+}
+
+/// Goes back.
+pub async fn run(global: &Global, args: &Args) -> Result<Exit, Stop> {
+    let state = global.state()?;
+    let (target, inventory, title) = match args.target.as_deref().and_then(|t| t.split_once('/')) {
+        Some((guest, name)) => {
+            let path = global.inventory.clone().or_else(|| std::env::var_os("PITON_INVENTORY").map(PathBuf::from));
+            let path = path.ok_or_else(|| Stop::input("which inventory?").hint("give it with -i"))?;
+            let target = Target::Checkpoint { guest: guest.to_string(), name: name.to_string() };
+            (target, path, format!("{guest} back to {name}"))
+        }
+        None => {
+            let old = journal::read(&state.find(args.target.as_deref())?)?.state;
+            let run = old.run.as_ref().map(ToString::to_string).unwrap_or_default();
+            if old.command == "rollback" {
+                return Err(Stop::input(format!("run {run} is a way back itself")).hint("name the run to take back"));
+            }
+            let path = global.inventory.clone().unwrap_or_else(|| PathBuf::from(&old.inventory));
+            (Target::Run(old), path, format!("back to before run {run}"))
+        }
+    };
+    let inventory = read(global, &inventory)?;
+    if let Target::Checkpoint { guest, .. } = &target
+        && inventory.host(guest).is_none_or(|h| h.vmid().is_none())
+    {
+        return Err(Stop::input(format!("`{guest}` is no guest of the inventory {}", inventory.path)));
+    }
+    let question = match &target {
+        Target::Checkpoint { guest, name } => format!("{guest} goes back to {name}"),
+        Target::Run(old) => question(old),
+    };
+    let id = SystemClock.run_id();
+    let dir = state.create(&id)?;
+    let made =
+        parts::parts(global, bare(inventory, title), &args.how, false, usize::MAX, (id, Some(dir.clone()))).await;
+    let asked = match made {
+        Ok(made) => {
+            let parts = made.parts;
+            let text = format!("{question}.\nWhat happened there since is lost. Go on?");
+            match parts.operator.ask("", &PromptKind::Confirm(text)).await {
+                Ok(answer) if answer == "yes" => Ok(parts),
+                Ok(_) => Err(Stop::new(Exit::Interrupted, "nothing was done")),
+                Err(why) => Err(Stop::input(why.to_string())),
+            }
+        }
+        Err(stop) => Err(stop),
+    };
+    let parts = match asked {
+        Ok(parts) => parts,
+        Err(stop) => {
+            parts::discard(&dir);
+            return Err(stop);
+        }
+    };
+    let ending = match target {
+        Target::Run(old) => engine::rollback_run(parts, &old).await,
+        Target::Checkpoint { guest, name } => engine::rollback_checkpoint(parts, &guest, &name).await,
+    };
+    finish(global, &dir, ending)
+}
+
+/// What goes back, for the operator to confirm.
+fn question(old: &RunState) -> String {
+    let mut guests: Vec<String> = Vec::new();
+    for checkpoint in old.checkpoints.iter().filter(|c| c.taken) {
+        if !guests.iter().any(|g| g.starts_with(&format!("{} ", checkpoint.guest))) {
+            guests.push(format!("{} goes back to {}", checkpoint.guest, checkpoint.name));
+        }
+    }
+    if !old.applied.is_empty() {
+        guests.push(format!("{} changes are taken back, or are in those guests", old.applied.len()));
+    }
+    if guests.is_empty() { "that run changed nothing".to_string() } else { guests.join(", ") }
+}
+
+fn read(global: &Global, path: &Path) -> Result<Inventory, Stop> {
+    let mut sources = Sources::default();
+    let mut diagnostics = Vec::new();
+    let loaded = inventory_file::load(path, &path.display().to_string(), &mut sources, &mut diagnostics);
+    let wrong = diagnostics.iter().any(|d| d.severity == crate::load::source::Severity::Error);
+    match loaded {
+        Some(inventory) if !wrong => Ok(inventory),
+        _ => {
+            let text = diagnose::render(&diagnostics, &sources, global.paint_errors().on);
+            output::complain(text.trim_end());
+            Err(Stop::said(Exit::BadInput))
+        }
+    }
+}
+
+/// A program without steps: a way back needs only the inventory.
+fn bare(inventory: Inventory, name: String) -> Program {
+    Program {
+        name,
+        path: String::new(),
+        project: PathBuf::new(),
+        digest: String::new(),
+        inventory: Arc::new(inventory),
+        sources: Arc::default(),
+        vars: Vec::new(),
+        sets: Map::new(),
+        inputs: Map::new(),
+        sections: Vec::new(),
+        warnings: Vec::new(),
+    }
+}
