@@ -62,6 +62,15 @@ pub async fn run(global: &Global, args: &Args) -> Result<Exit, Stop> {
     {
         return Err(Stop::input(format!("`{guest}` is no guest of the inventory {}", inventory.path)));
     }
+    if let Target::Run(old) = &target
+        && old.applied.is_empty()
+        && !old.checkpoints.iter().any(|c| c.taken && !c.rolled_back)
+    {
+        if !global.quiet {
+            output::print("there is nothing to take back: that run changed nothing, or all of it is back\n");
+        }
+        return Ok(Exit::Done);
+    }
     let question = match &target {
         Target::Checkpoint { guest, name } => format!("{guest} goes back to {name}"),
         Target::Run(old) => question(old),
@@ -105,9 +114,10 @@ fn question(old: &RunState) -> String {
         }
     }
     if !old.applied.is_empty() {
-        guests.push(format!("{} changes are taken back, or are in those guests", old.applied.len()));
+        let changes = if old.applied.len() == 1 { "1 change" } else { &format!("{} changes", old.applied.len()) };
+        guests.push(format!("{changes} of that run are gone then"));
     }
-    if guests.is_empty() { "that run changed nothing".to_string() } else { guests.join(", ") }
+    guests.join(", ")
 }
 
 fn read(global: &Global, path: &Path) -> Result<Inventory, Stop> {
