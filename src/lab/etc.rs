@@ -87,8 +87,8 @@ WantedBy=multi-user.target
 /// A stand-in for the NPM of the guest `extranet`: a real HTTP service on the lab's port.
 pub fn npm_service(lab: &LabFile) -> String {
     format!(
-        "[Unit]\nDescription=Reverse proxy (stand-in of the piton lab)\n\n[Service]\nExecStart=/usr/bin/env lab-httpd {} /srv/npm\n\
-         WorkingDirectory=/srv/npm\n\n[Install]\nWantedBy=multi-user.target\n",
+        "[Unit]\nDescription=Reverse proxy (stand-in of the piton lab)\n\n[Service]\nType=forking\nPIDFile=/run/npm.pid\n\
+         ExecStart=/usr/bin/env lab-httpd {} /srv/npm /run/npm.pid\nWorkingDirectory=/srv/npm\n\n[Install]\nWantedBy=multi-user.target\n",
         lab.npm_port
     )
 }
