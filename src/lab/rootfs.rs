@@ -88,6 +88,7 @@ fn lab_dir(layout: &Layout, host: &str, lab: &Path) -> Result<(), LabError> {
     read_only(&lab.join("machine"))?;
     if super::layout::vmid(host).is_none() {
         bind(&layout.dir().join("api"), &lab.join("api"))?;
+        symlink("api/pve.sock", lab.join("pve.sock")).map_err(LabError::io("linking the API's socket"))?;
     }
     Ok(())
 }
