@@ -2,6 +2,7 @@
 //! missing the tests fail with what to install, they never pass unseen.
 
 mod checkpoints;
+mod demo;
 mod ground;
 mod guests;
 mod lifecycle;
