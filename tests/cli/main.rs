@@ -6,6 +6,7 @@ mod completions;
 mod explain;
 mod help;
 mod modules;
+mod programs;
 mod report;
 mod runs;
 mod screen;
