@@ -41,7 +41,7 @@ struct Sofar {
 /// # Errors
 /// None that come from a journal: a plan writes none.
 pub async fn plan(parts: Parts) -> Planned {
-    let recorder = Arc::new(Recorder::new(None, parts.sinks.clone(), parts.clock.clone()));
+    let recorder = Arc::new(Recorder::of_plan(parts.sinks.clone(), parts.clock.clone()));
     let engine = Engine::new(parts, recorder);
     let mut sofar = Sofar::default();
     for index in 0..engine.program.sections.len() {

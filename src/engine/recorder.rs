@@ -16,12 +16,19 @@ pub struct Recorder {
 struct Inner {
     journal: Option<Journal>,
     state: RunState,
+    /// False for a plan: it has no run whose state its events could fit.
+    folds: bool,
 }
 
 impl Recorder {
-    /// With a journal for runs, without one for plans.
+    /// For a run, with its journal.
     pub fn new(journal: Option<Journal>, sinks: Vec<Arc<dyn Sink>>, clock: Arc<dyn Clock>) -> Self {
-        Self { inner: Mutex::new(Inner { journal, state: RunState::default() }), sinks, clock }
+        Self { inner: Mutex::new(Inner { journal, state: RunState::default(), folds: true }), sinks, clock }
+    }
+
+    /// For a plan: events are shown, nothing is written down.
+    pub fn of_plan(sinks: Vec<Arc<dyn Sink>>, clock: Arc<dyn Clock>) -> Self {
+        Self { inner: Mutex::new(Inner { journal: None, state: RunState::default(), folds: false }), sinks, clock }
     }
 
     /// Records an event. When this returns, a durable event is written down.
@@ -31,7 +38,7 @@ impl Recorder {
     pub fn record(&self, event: Event) -> Result<(), JournalError> {
         let stamped = Stamped { at: self.clock.now(), event };
         let mut inner = self.lock();
-        if stamped.event.is_durable() {
+        if inner.folds && stamped.event.is_durable() {
             inner.state.apply(&stamped)?;
             if let Some(journal) = &mut inner.journal {
                 journal.append(&stamped)?;
