@@ -94,6 +94,8 @@ pub async fn parts(
     let spill = match &dir {
         Some(dir) => {
             let made = std::fs::DirBuilder::new().mode(0o700).create(dir.outputs());
+            // A run that goes on has its folder already.
+            let made = made.or_else(|e| if e.kind() == std::io::ErrorKind::AlreadyExists { Ok(()) } else { Err(e) });
             made.map_err(|e| Stop::local(format!("{}: {e}", dir.outputs().display())))?;
             Spill::Kept(dir.outputs())
         }
