@@ -1,7 +1,9 @@
 //! The command line: one file a subcommand, and what they share.
 
 mod check;
+mod checkpoints;
 mod completions;
+mod demo;
 mod explain;
 mod global;
 mod lab;
@@ -55,6 +57,8 @@ enum Command {
     Run(run::Args),
     /// Go back to how it was before a run, or to a checkpoint.
     Rollback(rollback::Args),
+    /// The snapshots that piton took of guests.
+    Checkpoints(checkpoints::Args),
     /// The runs of the past.
     Runs(runs::Args),
     /// What a run did, as text, Markdown, HTML or JSON.
@@ -67,6 +71,8 @@ enum Command {
     Modules(modules::Args),
     /// A practice ground on this machine.
     Lab(lab::Args),
+    /// The main job from end to end on a lab of its own.
+    Demo(demo::Args),
     /// What a code of an error or an exit means.
     Explain(explain::Args),
     /// A completion script for your shell.
@@ -87,6 +93,8 @@ async fn dispatch(cli: Cli) -> Result<Exit, Stop> {
         Command::Plan(args) => plan::run(global, &args).await,
         Command::Run(args) => run::run(global, &args).await,
         Command::Rollback(args) => rollback::run(global, &args).await,
+        Command::Checkpoints(args) => checkpoints::run(global, &args).await,
+        Command::Demo(args) => demo::run(global, &args).await,
         Command::Render(args) => render::run(global, &args),
         Command::Vars(args) => vars::run(global, &args),
         Command::Lab(args) => lab::run(global, &args).await,

@@ -1,11 +1,13 @@
 //! What `check`, `plan`, `run`, `render` and `vars` share: a runbook against an inventory.
 
 use super::{Global, Stop, output, terminal};
-use crate::compile::{self, Failed, Options, Program};
+use crate::compile::{self, Failed, Options, Program, project};
 use crate::exit::Exit;
-use crate::load::diagnose;
+use crate::load::inventory::Inventory;
+use crate::load::source::{Severity, Sources};
+use crate::load::{diagnose, inventory_file};
 use crate::report::clean;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The runbook and what it is run with.
 #[derive(Debug, Clone, clap::Args)]
@@ -88,7 +90,7 @@ fn options(global: &Global, runbook: &Runbook, selection: &Selection) -> Options
     Options {
         runbook: runbook.path.clone(),
         inventory: global.inventory.clone(),
-        inventory_env: std::env::var_os("PITON_INVENTORY").filter(|p| !p.is_empty()).map(PathBuf::from),
+        inventory_env: inventory_env(),
         sets: runbook.set.clone(),
         limit: runbook.limit.clone(),
         tags: selection.tags.clone(),
@@ -103,4 +105,43 @@ fn refuse(global: &Global, failed: &Failed) -> Stop {
     let text = diagnose::render(&failed.diagnostics, &failed.sources, global.paint_errors().on);
     output::complain(text.trim_end());
     Stop::said(Exit::BadInput)
+}
+
+/// The inventory without a runbook: `-i`, `PITON_INVENTORY`, or that of the project around this folder.
+///
+/// # Errors
+/// Bad input, with all errors already printed.
+pub fn read_inventory(global: &Global) -> Result<Inventory, Stop> {
+    read_inventory_at(global, &inventory_path(global)?)
+}
+
+/// Where it is.
+///
+/// # Errors
+/// Bad input, if nothing says it.
+pub fn inventory_path(global: &Global) -> Result<PathBuf, Stop> {
+    if let Some(path) = global.inventory.clone().or_else(inventory_env) {
+        return Ok(path);
+    }
+    let here = std::env::current_dir().map_err(|e| Stop::local(format!("this folder: {e}")))?;
+    project::inventory(&project::of(&here.join("runbook.yml"))).map_err(|why| Stop::input(why).hint("give it with -i"))
+}
+
+/// The inventory at this path.
+///
+/// # Errors
+/// As [`read_inventory`].
+pub fn read_inventory_at(global: &Global, path: &Path) -> Result<Inventory, Stop> {
+    let mut sources = Sources::default();
+    let mut diagnostics = Vec::new();
+    let loaded = inventory_file::load(path, &path.display().to_string(), &mut sources, &mut diagnostics);
+    let wrong = diagnostics.iter().any(|d| d.severity == Severity::Error);
+    match loaded {
+        Some(inventory) if !wrong => Ok(inventory),
+        _ => Err(refuse(global, &Failed { diagnostics, sources })),
+    }
+}
+
+fn inventory_env() -> Option<PathBuf> {
+    std::env::var_os("PITON_INVENTORY").filter(|path| !path.is_empty()).map(PathBuf::from)
 }

@@ -1,20 +1,20 @@
 //! `piton rollback`: back to how it was before a run, or to one checkpoint.
 
 use super::parts::{self, How};
+use super::program::{inventory_path, read_inventory_at};
 use super::run::finish;
 use super::{Global, Stop, output};
 use crate::compile::Program;
 use crate::engine;
 use crate::engine::clock::{Clock as _, SystemClock};
+use crate::event::{Event, RunEnd};
 use crate::exit::Exit;
-use crate::journal;
+use crate::journal::{self, StateDir};
 use crate::load::inventory::Inventory;
-use crate::load::source::Sources;
-use crate::load::{diagnose, inventory_file};
 use crate::modules::PromptKind;
 use crate::state::RunState;
-use serde_json::Map;
-use std::path::{Path, PathBuf};
+use serde_json::{Map, json};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Go back to how it was before a run: guests to their checkpoints, other changes by their undo.
@@ -41,8 +41,7 @@ pub async fn run(global: &Global, args: &Args) -> Result<Exit, Stop> {
     let state = global.state()?;
     let (target, inventory, title) = match args.target.as_deref().and_then(|t| t.split_once('/')) {
         Some((guest, name)) => {
-            let path = global.inventory.clone().or_else(|| std::env::var_os("PITON_INVENTORY").map(PathBuf::from));
-            let path = path.ok_or_else(|| Stop::input("which inventory?").hint("give it with -i"))?;
+            let path = inventory_path(global)?;
             let target = Target::Checkpoint { guest: guest.to_string(), name: name.to_string() };
             (target, path, format!("{guest} back to {name}"))
         }
@@ -56,11 +55,26 @@ pub async fn run(global: &Global, args: &Args) -> Result<Exit, Stop> {
             (Target::Run(old), path, format!("back to before run {run}"))
         }
     };
-    let inventory = read(global, &inventory)?;
+    if let Target::Run(old) = &target
+        && let Some(by) = taken_back(&state, old)
+    {
+        output::print(&format!("there is nothing to take back: run {by} has done it\n"));
+        return Ok(Exit::Done);
+    }
+    let inventory = read_inventory_at(global, &inventory)?;
     if let Target::Checkpoint { guest, .. } = &target
         && inventory.host(guest).is_none_or(|h| h.vmid().is_none())
     {
         return Err(Stop::input(format!("`{guest}` is no guest of the inventory {}", inventory.path)));
+    }
+    if let Target::Run(old) = &target
+        && old.applied.is_empty()
+        && !old.checkpoints.iter().any(|c| c.taken && !c.rolled_back)
+    {
+        if !global.quiet {
+            output::print("there is nothing to take back: that run changed nothing, or all of it is back\n");
+        }
+        return Ok(Exit::Done);
     }
     let question = match &target {
         Target::Checkpoint { guest, name } => format!("{guest} goes back to {name}"),
@@ -89,11 +103,29 @@ pub async fn run(global: &Global, args: &Args) -> Result<Exit, Stop> {
             return Err(stop);
         }
     };
+    let mut parts = parts;
+    if let Target::Run(old) = &target {
+        parts.options.vars = json!({ OF: old.run });
+    }
     let ending = match target {
         Target::Run(old) => engine::rollback_run(parts, &old).await,
         Target::Checkpoint { guest, name } => engine::rollback_checkpoint(parts, &guest, &name).await,
     };
     finish(global, &dir, ending)
+}
+
+/// In the journal of a way back: the run that it took back.
+const OF: &str = "rollback_of";
+
+/// The later run that has taken this one back and ended well.
+fn taken_back(state: &StateDir, old: &RunState) -> Option<String> {
+    let run = old.run.as_ref()?;
+    let later = state.runs().ok()?.into_iter().filter(|r| r > run);
+    later.map(|r| r.0).find(|id| {
+        let Ok(journaled) = state.find(Some(id)).and_then(|dir| journal::read(&dir)) else { return false };
+        let of_it = |event: &Event| matches!(event, Event::RunStarted { vars, .. } if vars[OF] == run.0.as_str());
+        journaled.state.ended == Some(RunEnd::Done) && journaled.events.iter().any(|e| of_it(&e.event))
+    })
 }
 
 /// What goes back, for the operator to confirm.
@@ -105,24 +137,10 @@ fn question(old: &RunState) -> String {
         }
     }
     if !old.applied.is_empty() {
-        guests.push(format!("{} changes are taken back, or are in those guests", old.applied.len()));
+        let changes = if old.applied.len() == 1 { "1 change" } else { &format!("{} changes", old.applied.len()) };
+        guests.push(format!("{changes} of that run are gone then"));
     }
-    if guests.is_empty() { "that run changed nothing".to_string() } else { guests.join(", ") }
-}
-
-fn read(global: &Global, path: &Path) -> Result<Inventory, Stop> {
-    let mut sources = Sources::default();
-    let mut diagnostics = Vec::new();
-    let loaded = inventory_file::load(path, &path.display().to_string(), &mut sources, &mut diagnostics);
-    let wrong = diagnostics.iter().any(|d| d.severity == crate::load::source::Severity::Error);
-    match loaded {
-        Some(inventory) if !wrong => Ok(inventory),
-        _ => {
-            let text = diagnose::render(&diagnostics, &sources, global.paint_errors().on);
-            output::complain(text.trim_end());
-            Err(Stop::said(Exit::BadInput))
-        }
-    }
+    guests.join(", ")
 }
 
 /// A program without steps: a way back needs only the inventory.

@@ -24,6 +24,11 @@ impl Recorder {
         Self { inner: Mutex::new(Inner { journal, state: RunState::default() }), sinks, clock }
     }
 
+    /// For a run that goes on: what is known of it so far.
+    pub fn resumed(journal: Journal, state: RunState, sinks: Vec<Arc<dyn Sink>>, clock: Arc<dyn Clock>) -> Self {
+        Self { inner: Mutex::new(Inner { journal: Some(journal), state }), sinks, clock }
+    }
+
     /// Records an event. When this returns, a durable event is written down.
     ///
     /// # Errors
@@ -31,7 +36,8 @@ impl Recorder {
     pub fn record(&self, event: Event) -> Result<(), JournalError> {
         let stamped = Stamped { at: self.clock.now(), event };
         let mut inner = self.lock();
-        if stamped.event.is_durable() {
+        // A plan is no run: it has no journal, so there is nothing that its events have to fit.
+        if stamped.event.is_durable() && inner.journal.is_some() {
             inner.state.apply(&stamped)?;
             if let Some(journal) = &mut inner.journal {
                 journal.append(&stamped)?;

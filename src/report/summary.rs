@@ -25,7 +25,9 @@ pub fn lines(view: &RunView, options: &Options) -> Vec<String> {
     let mut out = Vec::new();
     if options.verbosity > Verbosity::Quiet {
         out.push(String::new());
-        out.extend(table(view, paint));
+        if !view.hosts().is_empty() {
+            out.extend(table(view, paint));
+        }
     }
     out.extend(unknown(view, paint));
     if let Some((end, took)) = view.end {

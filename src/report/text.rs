@@ -79,7 +79,7 @@ impl Text {
             Event::TaskEnded { task, outcome, .. } => self.outcome(task, outcome),
             Event::Warning { text } => vec![format!("{} {}", paint.yellow("warning:"), clean::line(text))],
             Event::Disconnected { host, why } => {
-                vec![self.row(&paint.red("lost"), 4, host, &format!("the line was lost: {}", clean::line(why)))]
+                vec![self.row(&paint.yellow("line"), 4, host, &format!("ended: {}", clean::line(why)))]
             }
             Event::CheckpointFailed { guest, why, .. } => {
                 let text = format!("no checkpoint, so nothing is changed: {}", clean::line(why));
@@ -236,7 +236,8 @@ impl Text {
     /// Columns of the longest host name, at most 24.
     pub fn host_width(&self) -> usize {
         let hosts = self.view.start.iter().flat_map(|s| s.hosts.iter());
-        hosts.map(|h| clean::columns(h)).max().unwrap_or(0).min(24)
+        // A way back does not know its hosts before.
+        hosts.map(|h| clean::columns(h)).max().unwrap_or(10).min(24)
     }
 
     fn row(&self, status: &str, columns: usize, host: &str, text: &str) -> String {
@@ -288,9 +289,12 @@ fn header(start: &Start, paint: Paint) -> Vec<String> {
     let id = if start.command == "plan" { String::new() } else { format!(" {}", start.run) };
     let title = format!("{}{id}: {}", start.command, start.runbook);
     let lab = if start.lab { "  (lab: simulated Proxmox)" } else { "" };
-    vec![
-        paint.bold(&clean::line(&title)),
-        format!("  {} with {}{lab}", clean::line(&start.path), clean::line(&start.inventory)),
-        format!("  hosts: {}", clean::line(&start.hosts.join(", "))),
-    ]
+    let mut out = vec![paint.bold(&clean::line(&title))];
+    let with = clean::line(&start.inventory);
+    let path = clean::line(&start.path);
+    out.push(if path.is_empty() { format!("  with {with}{lab}") } else { format!("  {path} with {with}{lab}") });
+    if !start.hosts.is_empty() {
+        out.push(format!("  hosts: {}", clean::line(&start.hosts.join(", "))));
+    }
+    out
 }
