@@ -302,7 +302,7 @@ impl<D: Dial> Remote for Host<D> {
         self.dial.via()
     }
 
-    fn run<'a>(&'a self, batch: Batch) -> Boxed<'a, Vec<Result<Output, TransportError>>> {
+    fn run(&self, batch: Batch) -> Boxed<'_, Vec<Result<Output, TransportError>>> {
         Box::pin(async move {
             let mut cancel = self.cancel.subscribe();
             let refused =
@@ -348,7 +348,7 @@ impl<D: Dial> Remote for Host<D> {
         Box::pin(self.fetch_file(file))
     }
 
-    fn cancel<'a>(&'a self, grace: Duration) -> Boxed<'a, ()> {
+    fn cancel(&self, grace: Duration) -> Boxed<'_, ()> {
         Box::pin(async move {
             self.cancel.send_modify(|c| *c = Cancel { count: c.count + 1, grace });
             // Whoever runs something does the killing; here it is only waited for. What was abandoned is killed here.
@@ -370,7 +370,7 @@ impl<D: Dial> Remote for Host<D> {
         })
     }
 
-    fn close<'a>(&'a self) -> Boxed<'a, ()> {
+    fn close(&self) -> Boxed<'_, ()> {
         Box::pin(async move {
             let slots = std::mem::take(&mut *self.shells.lock().unwrap_or_else(PoisonError::into_inner));
             for slot in slots.into_values().flatten() {
