@@ -15,6 +15,7 @@ mod shell;
 mod ssh;
 mod ssh_config;
 mod ssh_error;
+mod stream;
 mod tree;
 
 pub use channel::Settings;
