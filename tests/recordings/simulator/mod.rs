@@ -13,4 +13,5 @@ mod cli_scenes;
 mod guests;
 mod http;
 mod masks;
+mod modules;
 mod uncovered;
