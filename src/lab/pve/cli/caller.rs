@@ -49,7 +49,7 @@ impl dyn Caller + '_ {
     /// # Errors
     /// The server cannot be reached.
     pub async fn wait(&self, upid: &str) -> Result<TaskEnd, CallError> {
-        let answer = self.ask("/lab/wait", json!({"upid": upid})).await?;
+        let answer = self.ask("/lab/wait", json!({"upid": upid, "foreground": true})).await?;
         serde_json::from_value(answer).map_err(|why| CallError::Refused(format!("piton lab: {why}")))
     }
 
