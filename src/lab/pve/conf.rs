@@ -40,7 +40,11 @@ pub fn digest(vm: &Vm) -> String {
 
 /// SHA-1 of a text, in hex.
 pub fn digest_of(text: &str) -> String {
-    Sha1::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    let mut hex = String::with_capacity(40);
+    for byte in Sha1::digest(text.as_bytes()) {
+        hex.push_str(&format!("{byte:02x}"));
+    }
+    hex
 }
 
 #[cfg(test)]

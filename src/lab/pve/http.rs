@@ -75,13 +75,36 @@ async fn connection<S: AsyncRead + AsyncWrite + Unpin>(sim: Arc<Simulator>, mut 
         let Ok(Some(wire)) = read_request(&mut stream, &mut buffer).await else { return };
         let keep = wire.keep;
         let head_only = wire.method == "HEAD";
-        let Some(answer) = respond(&sim, wire, private).await else { return };
+        let waited_for = waited_for(&wire, private);
+        let answer = tokio::select! {
+            answer = respond(&sim, wire, private) => answer,
+            () = hang_up(&mut stream, &mut buffer), if waited_for.is_some() => {
+                // Who runs a task in the foreground and goes away takes the task along: recorded so.
+                sim.interrupt(&waited_for.unwrap_or_default(), "broken pipe");
+                return;
+            }
+        };
+        let Some(answer) = answer else { return };
         let answer = if head_only { answer.into_head() } else { answer };
         if stream.write_all(&answer.bytes(keep)).await.is_err() || !keep {
             let _ = stream.shutdown().await;
             return;
         }
     }
+}
+
+/// The task that a command face waits for with this request.
+fn waited_for(wire: &Wire, private: bool) -> Option<String> {
+    if !private || wire.target != "/lab/wait" {
+        return None;
+    }
+    let body: Value = serde_json::from_slice(&wire.body).ok()?;
+    body["upid"].as_str().filter(|_| body["foreground"] == true).map(str::to_owned)
+}
+
+/// Waits until the client has gone; what it still sends is kept for later.
+async fn hang_up<S: AsyncRead + Unpin>(stream: &mut S, buffer: &mut Vec<u8>) {
+    while let Ok(1..) = stream.read_buf(buffer).await {}
 }
 
 /// A request off the wire.

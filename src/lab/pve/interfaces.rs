@@ -116,7 +116,6 @@ impl Interfaces {
             }
             let mut words = trimmed.split_whitespace();
             match words.next() {
-                None => {}
                 Some("auto" | "allow-auto" | "allow-hotplug") => {
                     auto.extend(words.map(str::to_owned));
                     open = false;
@@ -144,7 +143,7 @@ impl Interfaces {
                         last.options.push((key, value));
                     }
                 }
-                Some(_) => {}
+                _ => {}
             }
         }
         for one in &mut all.list {

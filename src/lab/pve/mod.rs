@@ -15,6 +15,7 @@ pub mod hypervisor;
 pub mod ids;
 pub mod interfaces;
 pub mod levers;
+mod lines;
 pub mod node;
 pub mod params;
 pub mod running;

@@ -65,9 +65,8 @@ const CONTENTS: [&str; 8] = ["images", "rootdir", "vztmpl", "iso", "backup", "sn
 /// The message of the real verification; those of formats end with a line break.
 pub fn check(name: &str, kind: Kind, value: &str) -> Result<(), String> {
     match kind {
-        Kind::Text => Ok(()),
         Kind::TextUpTo(max) if value.chars().count() > max => Err(format!("value may only be {max} characters long")),
-        Kind::TextUpTo(_) => Ok(()),
+        Kind::Text | Kind::TextUpTo(_) => Ok(()),
         Kind::Bool => {
             let word = value.to_ascii_lowercase();
             let known = ["0", "1", "on", "off", "yes", "no", "true", "false"].contains(&word.as_str());

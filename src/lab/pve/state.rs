@@ -79,7 +79,7 @@ impl State {
 
     /// The lowest free VMID from 100 on.
     pub fn next_vmid(&self) -> u32 {
-        (100..).find(|vmid| !self.vms.contains_key(vmid)).unwrap_or(u32::MAX)
+        (100..1_000_000_000).find(|vmid| !self.vms.contains_key(vmid)).unwrap_or(u32::MAX)
     }
 
     /// Reads a state file; tasks that ran when the lab went down have lost their process.

@@ -121,6 +121,9 @@ pub struct Allocated {
 
 impl Storages {
     /// A storage by name.
+    ///
+    /// # Errors
+    /// There is no such storage.
     pub fn get(&self, name: &str) -> Result<&Storage, Refusal> {
         let found = self.storages.iter().find(|storage| storage.name == name);
         found.ok_or_else(|| Refusal::died(format!("storage '{name}' does not exist")))
@@ -132,6 +135,9 @@ impl Storages {
     }
 
     /// Where a volume's file lies. The storage must exist.
+    ///
+    /// # Errors
+    /// The id cannot be read, or its storage does not exist.
     pub fn path(&self, id: &str) -> Result<String, Refusal> {
         let (storage, name) =
             id.split_once(':').ok_or_else(|| Refusal::died(format!("unable to parse volume ID '{id}'")))?;

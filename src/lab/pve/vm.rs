@@ -71,6 +71,9 @@ impl Vm {
     }
 
     /// `VM is locked (backup)` if it is.
+    ///
+    /// # Errors
+    /// The text of the refusal.
     pub fn check_lock(&self) -> Result<(), String> {
         self.lock().map_or(Ok(()), |lock| Err(format!("VM is locked ({lock})")))
     }

@@ -92,7 +92,7 @@ async fn api(bench: &Bench, method: &str, path: &str, params: &[(&str, &str)]) {
 
 fn start_process(bench: &Bench, vmid: u32, pid: u32) {
     let now = bench.sim.now();
-    bench.touch(vmid, |vm| vm.run = running(pid, now));
+    bench.touch(vmid, |vm| vm.run = Some(running(pid, now)));
 }
 
 fn stop_process(bench: &Bench, vmid: u32) {
@@ -126,7 +126,7 @@ pub async fn before(bench: &Bench, seq: u32) {
         80..=191 => network(bench, seq).await,
         192..=303 => config(bench, seq).await,
         304..=390 => snapshots_and_locks(bench, seq),
-        391..=500 => run(bench, seq).await,
+        391..=500 => run(bench, seq),
         501..=544 => agent(bench, seq).await,
         545.. => last(bench, seq),
         _ => {}
@@ -172,16 +172,15 @@ async fn config(bench: &Bench, seq: u32) {
             bench.set(100, "meta", "creation-qemu=10.0.2,ctime=1795322431");
         }
         275 => api(bench, "PUT", "/qemu/100/config", &[("cores", "1")]).await,
-        284 => disk(bench, 100, "unused0", "vmstore:100/vm-100-disk-1.qcow2", 2 << 30),
         285 => {
             // Resizing disks: not simulated.
             disk(bench, 100, "scsi0", &format!("{disk_0},size=2560M"), 2_560 << 20);
             bench.sim.edit(|state| state.storage.volumes.retain(|one| !one.id.contains("/vm-99")));
         }
-        294 => disk(bench, 100, "unused0", "vmstore:100/vm-100-disk-1.qcow2", 2 << 30),
+        284 | 294 => disk(bench, 100, "unused0", "vmstore:100/vm-100-disk-1.qcow2", 2 << 30),
         295 => {
-            put(bench, 110, guest(running(5_921, BEGIN)));
-            put(bench, 300, small(running(5_619, BEGIN)));
+            put(bench, 110, guest(Some(running(5_921, BEGIN))));
+            put(bench, 300, small(Some(running(5_619, BEGIN))));
         }
         _ => {}
     }
@@ -193,16 +192,16 @@ fn snapshots_and_locks(bench: &Bench, seq: u32) {
             vm.snapshots.get_mut("base").unwrap().insert("description".into(), "changed".into());
         }),
         354 => {
-            put(bench, 110, guest(running(6_610, BEGIN)));
+            put(bench, 110, guest(Some(running(6_610, BEGIN))));
             put(bench, 300, small(None));
-            put(bench, 320, small(running(8_819, BEGIN)));
+            put(bench, 320, small(Some(running(8_819, BEGIN))));
         }
         364 => drop_machines(bench, &[320]),
         _ => {}
     }
 }
 
-async fn run(bench: &Bench, seq: u32) {
+fn run(bench: &Bench, seq: u32) {
     match seq {
         391 => {
             // These rows ran earlier than those of 100: it had no disk yet.
@@ -247,7 +246,7 @@ async fn run(bench: &Bench, seq: u32) {
 
 async fn agent(bench: &Bench, seq: u32) {
     match seq {
-        501 => put(bench, 110, guest(running(6_610, bench.sim.now()))),
+        501 => put(bench, 110, guest(Some(running(6_610, bench.sim.now())))),
         516 => tokio::time::sleep(Duration::from_secs(4)).await,
         528 => {
             drop_machines(bench, &[304]);
@@ -255,7 +254,7 @@ async fn agent(bench: &Bench, seq: u32) {
             web.config.insert("scsi0".into(), "vmstore:100/vm-100-disk-0.qcow2,size=2560M".into());
             put(bench, 100, web);
             put(bench, 300, small(None));
-            put(bench, 320, small(running(8_819, BEGIN)));
+            put(bench, 320, small(Some(running(8_819, BEGIN))));
         }
         _ => {}
     }

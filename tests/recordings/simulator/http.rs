@@ -74,3 +74,26 @@ async fn a_machine_is_created_started_and_stopped_over_the_wire() {
     assert_eq!(head, "HTTP/1.1 200 OK");
     server.abort();
 }
+
+#[tokio::test]
+async fn a_task_in_the_foreground_ends_with_its_client() {
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("pve.sock");
+    let sim = Arc::new(Simulator::new(State::default(), Arc::new(NullHypervisor::default()), dir.path()));
+    let server = tokio::spawn(serve(Arc::clone(&sim), Listeners { unix: vec![socket.clone()], tcp: Vec::new() }));
+    listening(&socket).await;
+    sim.edit(|state| state.levers.slow_tasks_ms = 600_000);
+    let body = json!({"method": "POST", "path": "/nodes/pve/qemu", "params": [["vmid", "100"]]}).to_string();
+    let (_, answer) = ask(&socket, "POST", "/lab/call", "", &body).await;
+    let upid = answer["data"].as_str().unwrap().to_owned();
+
+    let mut client = UnixStream::connect(&socket).await.unwrap();
+    let body = json!({"upid": upid, "foreground": true}).to_string();
+    let length = body.len();
+    let request = format!("POST /lab/wait HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n{body}");
+    client.write_all(request.as_bytes()).await.unwrap();
+    drop(client);
+    let task = tokio::time::timeout(Duration::from_secs(20), sim.wait(&upid)).await.expect("it ends").unwrap();
+    assert_eq!(task.exit.as_deref(), Some("broken pipe"));
+    server.abort();
+}

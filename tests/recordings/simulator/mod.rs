@@ -12,5 +12,7 @@ mod cli_machines;
 mod cli_scenes;
 mod guests;
 mod http;
+mod levers;
 mod masks;
+mod modules;
 mod uncovered;

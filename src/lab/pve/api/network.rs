@@ -3,6 +3,7 @@
 use super::call::{Call, Outcome};
 use crate::lab::pve::answer::{Refusal, Reply};
 use crate::lab::pve::interfaces::{Interface, Interfaces};
+use crate::lab::pve::lines::lines;
 use crate::lab::pve::params::truthy;
 use crate::lab::pve::schema::{Kind, Param, opt, req};
 use crate::lab::pve::simulator::Simulator;
@@ -115,6 +116,9 @@ fn fields(one: &Interface, priority: usize, active: bool, named: bool) -> Value 
 }
 
 /// `GET network`; what is pending stands beside it as a diff.
+///
+/// # Errors
+/// Wrong parameters; no such interface; the file cannot be read or written.
 pub fn list(call: &Call) -> Outcome {
     let kinds: &'static [&'static str] = &[
         "bridge",
@@ -164,6 +168,9 @@ fn absent() -> Refusal {
 }
 
 /// `GET network/IFACE`.
+///
+/// # Errors
+/// Wrong parameters; no such interface; the file cannot be read or written.
 pub fn get(call: &Call, name: &str) -> Outcome {
     call.verify(&[])?;
     let interfaces = read(&call.sim)?;
@@ -184,7 +191,7 @@ fn fill(call: &Call, one: &mut Interface) {
         let address = params.get("address")?;
         Some(format!("{address}/{}", params.get("netmask").unwrap_or("24")))
     });
-    one.method = if whole.is_some() { "static" } else { "manual" }.to_owned();
+    if whole.is_some() { "static" } else { "manual" }.clone_into(&mut one.method);
     if let Some(whole) = whole {
         one.set("address", &whole);
     }
@@ -224,7 +231,7 @@ fn fill(call: &Call, one: &mut Interface) {
         }
     }
     if let Some(comments) = params.get("comments") {
-        one.comments = comments.lines().map(|line| format!("{line}\n")).collect();
+        one.comments = lines(comments.lines());
     }
 }
 
@@ -250,6 +257,9 @@ fn check(call: &Call, interfaces: &Interfaces, name: &str) -> Result<(), Refusal
 }
 
 /// `POST network`.
+///
+/// # Errors
+/// Wrong parameters; no such interface; the file cannot be read or written.
 pub fn create(call: &Call) -> Outcome {
     call.verify(&schema(true))?;
     let name = call.params.get("iface").unwrap_or_default();
@@ -265,6 +275,9 @@ pub fn create(call: &Call) -> Outcome {
 }
 
 /// `PUT network/IFACE`: the parameters are laid over what is there, the type too.
+///
+/// # Errors
+/// Wrong parameters; no such interface; the file cannot be read or written.
 pub fn update(call: &Call, name: &str) -> Outcome {
     call.verify(&schema(false))?;
     let mut interfaces = read(&call.sim)?;
@@ -292,6 +305,9 @@ pub fn update(call: &Call, name: &str) -> Outcome {
 }
 
 /// `DELETE network/IFACE`.
+///
+/// # Errors
+/// Wrong parameters; no such interface; the file cannot be read or written.
 pub fn delete(call: &Call, name: &str) -> Outcome {
     call.verify(&[])?;
     let mut interfaces = read(&call.sim)?;
@@ -303,6 +319,9 @@ pub fn delete(call: &Call, name: &str) -> Outcome {
 }
 
 /// `DELETE network`: drops what is pending; nothing pending is no error.
+///
+/// # Errors
+/// Wrong parameters; no such interface; the file cannot be read or written.
 pub fn revert(call: &Call) -> Outcome {
     call.verify(&[])?;
     let (_, pending) = files(&call.sim);
@@ -317,6 +336,9 @@ pub fn revert(call: &Call) -> Outcome {
 }
 
 /// `PUT network`: a task.
+///
+/// # Errors
+/// Wrong parameters; no such interface; the file cannot be read or written.
 pub fn reload(call: &Call) -> Outcome {
     call.verify(&[opt("skip_frr", Kind::Bool), opt("regenerate-frr", Kind::Bool)])?;
     Ok(Reply::data(call.sim.fork("srvreload", "networking", |worker| async move {

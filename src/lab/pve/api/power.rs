@@ -4,6 +4,7 @@ use super::call::{Call, Outcome};
 use crate::lab::pve::answer::{Refusal, Reply};
 use crate::lab::pve::running::{Detail, status};
 use crate::lab::pve::schema::{Kind, opt};
+use crate::lab::pve::vm::Vm;
 use crate::lab::pve::worker::{Console as _, Work, Worker};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -55,7 +56,7 @@ pub fn stop(call: &Call, vmid: u32) -> Outcome {
 /// Takes the process away; the caller holds the lock file.
 pub async fn pull_plug(worker: &Worker, vmid: u32) -> Work {
     let sim = &worker.sim;
-    if !sim.load(vmid, |vm| vm.is_running())? {
+    if !sim.load(vmid, Vm::is_running)? {
         return Ok(());
     }
     sim.take(sim.pace.stop).await;
@@ -65,7 +66,7 @@ pub async fn pull_plug(worker: &Worker, vmid: u32) -> Work {
 
 /// What the real code prints, before it forks, about a machine that it cannot ask.
 fn warn_if_down(call: &mut Call, vmid: u32) -> Option<String> {
-    let why = match call.sim.load(vmid, |vm| vm.is_running()) {
+    let why = match call.sim.load(vmid, Vm::is_running) {
         Ok(true) => return None,
         Ok(false) => format!("VM {vmid} not running"),
         Err(_) => call.sim.unfound(vmid),

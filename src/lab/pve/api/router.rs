@@ -121,11 +121,17 @@ async fn node_route(call: &mut Call, method: &str, rest: &[&str]) -> Option<Outc
 /// True if there is such a path below a machine, asked before its VMID is looked at.
 fn known_machine_path(method: &str, rest: &[&str]) -> bool {
     match (method, rest) {
-        ("GET", [] | ["config" | "pending" | "snapshot" | "agent" | "status"] | ["status", "current"])
+        (
+            "GET",
+            []
+            | ["config" | "pending" | "snapshot" | "agent" | "status"]
+            | ["status", "current"]
+            | ["snapshot", _]
+            | ["snapshot", _, "config"],
+        )
         | ("DELETE", [] | ["snapshot", _])
         | ("POST", ["config" | "snapshot"] | ["snapshot", _, "rollback"])
-        | ("PUT", ["config" | "unlink"] | ["snapshot", _, "config"])
-        | ("GET", ["snapshot", _] | ["snapshot", _, "config"]) => true,
+        | ("PUT", ["config" | "unlink"] | ["snapshot", _, "config"]) => true,
         ("POST", ["status", word]) => {
             ["start", "stop", "shutdown", "reset", "suspend", "resume", "reboot"].contains(word)
         }

@@ -5,6 +5,7 @@ use super::snapshot::state_size;
 use crate::lab::pve::answer::{Refusal, Reply};
 use crate::lab::pve::clock::Civil;
 use crate::lab::pve::schema::{Kind, opt};
+use crate::lab::pve::vm::Vm;
 use crate::lab::pve::worker::{Work, Worker};
 
 /// `POST status/suspend`.
@@ -16,7 +17,7 @@ pub fn suspend(call: &Call, vmid: u32) -> Outcome {
     Ok(Reply::data(call.sim.fork(kind, &vmid.to_string(), move |mut worker| async move {
         let sim = worker.sim.clone();
         let _guard = sim.lock_vm(vmid, &mut worker).await?;
-        sim.load(vmid, |vm| vm.check_lock())??;
+        sim.load(vmid, Vm::check_lock)??;
         if to_disk {
             return hibernate(&worker, vmid).await;
         }

@@ -2,6 +2,7 @@
 
 use super::call::{Call, Outcome};
 use crate::lab::pve::answer::{Refusal, Reply};
+use crate::lab::pve::lines::lines;
 use crate::lab::pve::schema::{Kind, opt};
 use crate::lab::pve::task::{Task, Upid};
 use serde_json::{Value, json};
@@ -16,15 +17,12 @@ fn fields(task: &Task) -> Value {
 
 fn in_list(task: &Task) -> Value {
     let mut item = fields(task);
-    match (&task.exit, task.end) {
-        (Some(exit), Some(end)) => {
-            item["status"] = json!(exit);
-            item["endtime"] = json!(end);
-        }
-        _ => {
-            item["status"] = json!("RUNNING");
-            item["saved"] = json!("0");
-        }
+    if let (Some(exit), Some(end)) = (&task.exit, task.end) {
+        item["status"] = json!(exit);
+        item["endtime"] = json!(end);
+    } else {
+        item["status"] = json!("RUNNING");
+        item["saved"] = json!("0");
     }
     item
 }
@@ -136,12 +134,12 @@ pub fn log(call: &Call, upid: &str) -> Outcome {
         return Ok(Reply::Data(line, vec![("total", json!(1))]));
     };
     if call.params.flag("download") {
-        return Ok(Reply::Text(log.iter().map(|line| format!("{line}\n")).collect()));
+        return Ok(Reply::Text(lines(log)));
     }
     let start = usize::try_from(call.params.number("start").unwrap_or(0)).unwrap_or(usize::MAX);
     let limit = usize::try_from(call.params.number("limit").unwrap_or(50)).unwrap_or(usize::MAX);
-    let lines = log.iter().enumerate().skip(start).take(limit);
-    let lines: Vec<Value> = lines.map(|(at, text)| json!({"n": at + 1, "t": text})).collect();
+    let numbered = log.iter().enumerate().skip(start).take(limit);
+    let lines: Vec<Value> = numbered.map(|(at, text)| json!({"n": at + 1, "t": text})).collect();
     Ok(Reply::Data(Value::Array(lines), vec![("total", json!(log.len()))]))
 }
 

@@ -80,7 +80,7 @@ impl Update {
                 return Err(Refusal::parameter("delete", format!("unknown option '{key}'")));
             }
         }
-        for key in revert.iter().filter(|key| kind_of(key).is_none()) {
+        if let Some(key) = revert.iter().find(|key| kind_of(key).is_none()) {
             return Err(Refusal::parameter("revert", format!("unknown option '{key}'")));
         }
         check_storages(sim, &set)?;

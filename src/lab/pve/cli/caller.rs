@@ -34,6 +34,9 @@ pub trait Caller: Send + Sync {
 
 impl dyn Caller + '_ {
     /// Makes an API call.
+    ///
+    /// # Errors
+    /// The server cannot be reached.
     pub async fn call(&self, method: &str, path: &str, params: &Params) -> Result<FaceAnswer, CallError> {
         let params = params.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
         let call = FaceCall { method: method.to_owned(), path: path.to_owned(), params };
@@ -42,12 +45,18 @@ impl dyn Caller + '_ {
     }
 
     /// Waits for the end of a task.
+    ///
+    /// # Errors
+    /// The server cannot be reached.
     pub async fn wait(&self, upid: &str) -> Result<TaskEnd, CallError> {
-        let answer = self.ask("/lab/wait", json!({"upid": upid})).await?;
+        let answer = self.ask("/lab/wait", json!({"upid": upid, "foreground": true})).await?;
         serde_json::from_value(answer).map_err(|why| CallError::Refused(format!("piton lab: {why}")))
     }
 
     /// The node's own name.
+    ///
+    /// # Errors
+    /// The server cannot be reached.
     pub async fn node(&self) -> Result<String, CallError> {
         Ok(self.ask("/lab/status", Value::Null).await?["node"].as_str().unwrap_or("pve").to_owned())
     }

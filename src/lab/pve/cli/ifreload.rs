@@ -1,6 +1,7 @@
 //! `ifreload`: in the light lab it notes which interfaces are up, and warns as ifupdown2 does.
 
 use super::{CallError, Caller, Printed};
+use crate::lab::pve::lines::lines;
 use serde_json::{Value, json};
 
 /// Runs `ifreload`.
@@ -14,8 +15,8 @@ pub async fn run(args: &[String], caller: &dyn Caller) -> Result<Printed, CallEr
     }
     let syntax_only = args.iter().any(|arg| arg == "-s" || arg == "--syntax-check");
     let answer = caller.ask("/lab/ifreload", json!({"syntax": syntax_only})).await?;
-    let lines = answer["printed"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let printed = answer["printed"].as_array().into_iter().flatten().filter_map(Value::as_str);
     // A bad address is a warning only: the exit status stays 0.
     let code = u8::from(answer["failed"] == true);
-    Ok(Printed { code, err: lines.map(|line| format!("{line}\n")).collect(), ..Printed::default() })
+    Ok(Printed { code, err: lines(printed), ..Printed::default() })
 }

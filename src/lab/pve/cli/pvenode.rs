@@ -5,6 +5,7 @@ use super::display::plain;
 use super::qm_run::{accepted, refused};
 use super::table::{Align, Column, Dress, draw};
 use super::{CallError, Caller, Printed};
+use crate::lab::pve::lines::lines;
 use crate::lab::pve::params::Params;
 use serde_json::Value;
 
@@ -46,13 +47,13 @@ pub async fn run(args: &[String], caller: &dyn Caller) -> Result<Printed, CallEr
             if !accepted(&answer) {
                 return Ok(refused(&answer, "pvenode task log <upid> [OPTIONS]"));
             }
-            let lines = answer.data.as_array().into_iter().flatten();
-            Ok(Printed::out(lines.map(|line| format!("{}\n", plain(&line["t"]))).collect::<String>()))
+            let log = answer.data.as_array().into_iter().flatten();
+            Ok(Printed::out(lines(log.map(|line| plain(&line["t"])))))
         }
         ["config", "get"] => {
             let answer = caller.call("GET", &format!("{base}/config"), &Params::default()).await?;
             let text = answer.data["description"].as_str().unwrap_or_default();
-            Ok(Printed::out(text.lines().map(|line| format!("#{line}\n")).collect::<String>()))
+            Ok(Printed::out(lines(text.lines().map(|line| format!("#{line}")))))
         }
         ["config", "set", "--description", text] => {
             let params = Params::from_pairs([("description", *text)]);

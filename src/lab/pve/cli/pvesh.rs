@@ -7,6 +7,7 @@ use super::qm_run::{accepted, foreground, refused, upid};
 use super::table::{Align, Column, Dress, draw};
 use super::usage::PVESH;
 use super::{CallError, Caller, Printed};
+use crate::lab::pve::lines::lines;
 use crate::lab::pve::params::Params;
 use serde_json::Value;
 
@@ -47,9 +48,7 @@ pub async fn run(args: &[String], caller: &dyn Caller) -> Result<Printed, CallEr
         "ls" => {
             let node = caller.node().await?;
             return Ok(match listing(path, &node) {
-                Some(list) => Printed::out(
-                    list.iter().map(|(rights, name)| format!("{rights}        {name}\n")).collect::<String>(),
-                ),
+                Some(list) => Printed::out(lines(list.iter().map(|(rights, name)| format!("{rights}        {name}")))),
                 None => Printed::not_simulated(&format!("pvesh ls {path}")),
             });
         }

@@ -6,6 +6,7 @@ use super::qm::{checked_vmid, counted, options, usage};
 use super::qm_run::{accepted, refused};
 use super::{CallError, Caller, Printed};
 use crate::lab::pve::clock::Civil;
+use crate::lab::pve::lines::lines;
 use crate::lab::pve::params::Params;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -119,9 +120,7 @@ pub async fn config(args: &[String], node: &str, caller: &dyn Caller) -> Result<
         Err(printed) => return Ok(printed),
     };
     let sorted: BTreeMap<_, _> = data.as_object().into_iter().flatten().filter(|(key, _)| *key != "digest").collect();
-    Ok(Printed::out(
-        sorted.into_iter().map(|(key, value)| format!("{key}: {}\n", one_line(key, value))).collect::<String>(),
-    ))
+    Ok(Printed::out(lines(sorted.into_iter().map(|(key, value)| format!("{key}: {}", one_line(key, value))))))
 }
 
 /// `qm pending`.

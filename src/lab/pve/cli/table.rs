@@ -1,5 +1,7 @@
 //! Tables with box-drawing lines, as the real tools print them, and the same without.
 
+use crate::lab::pve::lines::lines;
+
 /// Where a column's text stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Align {
@@ -47,12 +49,12 @@ pub fn draw(columns: &[Column], rows: &[Vec<String>], dress: Dress) -> String {
     };
     let titles: Vec<String> = columns.iter().map(|column| column.title.clone()).collect();
     if !dress.border {
-        let mut lines: Vec<String> = Vec::new();
+        let mut bare: Vec<String> = Vec::new();
         if dress.header {
-            lines.push(cells(&titles).join(" "));
+            bare.push(cells(&titles).join(" "));
         }
-        lines.extend(rows.iter().map(|row| cells(row).join(" ")));
-        return lines.iter().map(|line| format!("{line}\n")).collect();
+        bare.extend(rows.iter().map(|row| cells(row).join(" ")));
+        return lines(bare);
     }
     let rule = |left: &str, line: &str, cross: &str, right: &str| {
         let parts: Vec<_> = widths.iter().map(|width| line.repeat(width + 2)).collect();
