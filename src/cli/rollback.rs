@@ -7,12 +7,13 @@ use super::{Global, Stop, output};
 use crate::compile::Program;
 use crate::engine;
 use crate::engine::clock::{Clock as _, SystemClock};
+use crate::event::{Event, RunEnd};
 use crate::exit::Exit;
-use crate::journal;
+use crate::journal::{self, StateDir};
 use crate::load::inventory::Inventory;
 use crate::modules::PromptKind;
 use crate::state::RunState;
-use serde_json::Map;
+use serde_json::{Map, json};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -54,6 +55,12 @@ pub async fn run(global: &Global, args: &Args) -> Result<Exit, Stop> {
             (Target::Run(old), path, format!("back to before run {run}"))
         }
     };
+    if let Target::Run(old) = &target
+        && let Some(by) = taken_back(&state, old)
+    {
+        output::print(&format!("there is nothing to take back: run {by} has done it\n"));
+        return Ok(Exit::Done);
+    }
     let inventory = read_inventory_at(global, &inventory)?;
     if let Target::Checkpoint { guest, .. } = &target
         && inventory.host(guest).is_none_or(|h| h.vmid().is_none())
@@ -96,11 +103,29 @@ pub async fn run(global: &Global, args: &Args) -> Result<Exit, Stop> {
             return Err(stop);
         }
     };
+    let mut parts = parts;
+    if let Target::Run(old) = &target {
+        parts.options.vars = json!({ OF: old.run });
+    }
     let ending = match target {
         Target::Run(old) => engine::rollback_run(parts, &old).await,
         Target::Checkpoint { guest, name } => engine::rollback_checkpoint(parts, &guest, &name).await,
     };
     finish(global, &dir, ending)
+}
+
+/// In the journal of a way back: the run that it took back.
+const OF: &str = "rollback_of";
+
+/// The later run that has taken this one back and ended well.
+fn taken_back(state: &StateDir, old: &RunState) -> Option<String> {
+    let run = old.run.as_ref()?;
+    let later = state.runs().ok()?.into_iter().filter(|r| r > run);
+    later.map(|r| r.0).find(|id| {
+        let Ok(journaled) = state.find(Some(id)).and_then(|dir| journal::read(&dir)) else { return false };
+        let of_it = |event: &Event| matches!(event, Event::RunStarted { vars, .. } if vars[OF] == run.0.as_str());
+        journaled.state.ended == Some(RunEnd::Done) && journaled.events.iter().any(|e| of_it(&e.event))
+    })
 }
 
 /// What goes back, for the operator to confirm.

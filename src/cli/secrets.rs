@@ -46,13 +46,16 @@ async fn value(name: &str, from: &Provider) -> Result<Zeroizing<String>, Stop> {
 /// Its standard output; what it says on standard error goes to the operator, who may have to unlock something.
 async fn command(name: &str, argv: &[String]) -> Result<Zeroizing<String>, Stop> {
     let Some((program, args)) = argv.split_first() else { return Err(wrong(name, "its command is empty")) };
-    let output = Command::new(program)
+    // `Command::output` would take standard error too.
+    let child = Command::new(program)
         .args(args)
         .stdin(Stdio::inherit())
+        .stdout(Stdio::piped())
         .stderr(Stdio::inherit())
-        .output()
-        .await
+        .kill_on_drop(true)
+        .spawn()
         .map_err(|e| wrong(name, &format!("`{program}` cannot be started: {e}")))?;
+    let output = child.wait_with_output().await.map_err(|e| wrong(name, &format!("`{program}`: {e}")))?;
     let stdout = Zeroizing::new(output.stdout);
     if !output.status.success() {
         return Err(wrong(name, &format!("`{program}` ended with {}", output.status)));

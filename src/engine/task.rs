@@ -10,8 +10,10 @@ use crate::cmd::Output;
 use crate::compile::Step;
 use crate::event::{ActionResult, Event, Outcome};
 use crate::journal::JournalError;
+use crate::journal::resume::{self, Resume};
 use crate::key::{TaskKey, digest_value};
 use crate::modules::{Action, Change, Decision, Diff, Nature, Undo, Verdict};
+use crate::state::TaskState;
 use serde_json::{Map, Value};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -108,6 +110,21 @@ impl Engine {
         Ok(ended)
     }
 
+    /// A task that the run did before it was cut off.
+    fn kept(&self, task: TaskKey, item: &Item, params: &str, out: Value) -> Result<Ended, JournalError> {
+        let old = self.before.tasks.get(&task).map(|t| t.state.clone());
+        self.recorder.progress(Event::Kept { task: task.clone() });
+        match old {
+            Some(TaskState::Ended(outcome)) if !outcome.stops() => Ok(Ended { outcome, out, unreachable: false }),
+            // `--done`: from here on the journal says so too. What it printed is lost; that it changed is known.
+            _ if out.is_null() => {
+                let out = Value::Object(out::fields(true, false, None, Map::new()));
+                self.close_task(task, params.to_string(), item.label(), Outcome::Changed, out)
+            }
+            _ => self.close_task(task, params.to_string(), item.label(), Outcome::Changed, out),
+        }
+    }
+
     /// A task that begins and ends in one.
     fn close_task(
         &self,
@@ -139,6 +156,22 @@ impl Engine {
             Err(trouble) => return self.stillborn(step, task, &trouble).await,
         };
         let params = digest_value(&prepared.instance.value());
+        match resume::decide(self.before.tasks.get(&task), &params, self.words.get(&step.key).copied()) {
+            Resume::Run(None) => {}
+            Resume::Run(Some(why)) => {
+                let text = format!("{task} runs again: {why}");
+                self.recorder.record(Event::Warning { text })?;
+            }
+            Resume::Skip(out) => return self.kept(task, item, &params, out),
+            Resume::Ask(why) => {
+                let run = &self.options.run;
+                let why = format!(
+                    "{why}; look at {}, then go on with `piton resume {run} --redo {}` or `--done {}`",
+                    task.host, step.key, step.key
+                );
+                return self.close_task(task, params, item.label(), Outcome::Unknown(why), Value::Null);
+            }
+        }
         self.recorder.record(Event::TaskStarted { task: task.clone(), params, label: item.label() })?;
         let mut unreachable = false;
         let (outcome, out) = match self.attempts(section, step, &task, item, &prepared).await {

@@ -79,7 +79,7 @@ impl Text {
             Event::TaskEnded { task, outcome, .. } => self.outcome(task, outcome),
             Event::Warning { text } => vec![format!("{} {}", paint.yellow("warning:"), clean::line(text))],
             Event::Disconnected { host, why } => {
-                vec![self.row(&paint.red("lost"), 4, host, &format!("the line was lost: {}", clean::line(why)))]
+                vec![self.row(&paint.yellow("line"), 4, host, &format!("ended: {}", clean::line(why)))]
             }
             Event::CheckpointFailed { guest, why, .. } => {
                 let text = format!("no checkpoint, so nothing is changed: {}", clean::line(why));

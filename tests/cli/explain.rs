@@ -27,3 +27,22 @@ fn an_unknown_code_is_bad_input() {
     let got = Test::new().args(["explain", "P9999"]).any_output().status(2).run();
     assert!(got.stderr.starts_with("error: there is no code `P9999`\n  hint: "), "{}", got.stderr);
 }
+
+#[test]
+fn a_code_has_a_title_and_a_text_in_80_columns_in_any_case() {
+    let upper = Test::new().args(["explain", "P0101"]).any_output().run().stdout;
+    let lower = Test::new().args(["explain", "p0101"]).any_output().run().stdout;
+    assert_eq!(upper, lower);
+    assert!(upper.starts_with("P0101: a key stands twice\n\n  In one mapping each key may stand once."), "{upper}");
+    assert!(upper.lines().all(|l| l.chars().count() <= 80), "{upper}");
+}
+
+#[test]
+fn every_listed_code_can_be_explained() {
+    let list = Test::new().args(["explain", "list"]).any_output().run().stdout;
+    assert!(list.lines().count() > 20, "{list}");
+    for code in list.lines().map(|l| l.split_whitespace().next().unwrap()) {
+        let text = Test::new().args(["explain", code]).any_output().run().stdout;
+        assert!(text.starts_with(&format!("{code}: ")), "{text}");
+    }
+}

@@ -7,6 +7,7 @@ mod explain;
 mod help;
 mod modules;
 mod program;
+mod programs;
 mod report;
 mod robust;
 mod runs;
