@@ -93,6 +93,7 @@ pub struct Options {
 pub struct Engine {
     program: Arc<Program>,
     lines: Lines,
+    vault: Arc<Vault>,
     recorder: Arc<Recorder>,
     operator: Arc<dyn Operator>,
     cancel: Cancel,
@@ -113,7 +114,8 @@ impl Engine {
     fn new(parts: Parts, recorder: Arc<Recorder>, before: RunState, words: Words) -> Self {
         let Parts { program, connect, vault, operator, clock, cancel, options, .. } = parts;
         Self {
-            lines: Lines::new(connect, program.inventory.clone(), vault, recorder.clone()),
+            lines: Lines::new(connect, program.inventory.clone(), vault.clone(), recorder.clone()),
+            vault,
             forks: Arc::new(Semaphore::new(options.forks.max(1))),
             program,
             recorder,

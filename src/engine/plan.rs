@@ -140,7 +140,12 @@ impl Engine {
             return (Forecast::CannotKnow(format!("{host} does not answer")), None);
         }
         match self.decide(&prepared).await {
-            Ok(decision) if decision.changes.is_empty() => (Forecast::AlreadySo, None),
+            Ok(decision) if decision.changes.is_empty() => {
+                for text in decision.notes {
+                    self.recorder.progress(Event::Warning { text });
+                }
+                (Forecast::AlreadySo, None)
+            }
             Ok(decision) => {
                 sofar.pending.insert(host.to_string());
                 let guest = if Self::wants_checkpoint(step, &prepared, &decision.changes) {

@@ -282,6 +282,9 @@ impl Engine {
         }
         let decision = self.decide(prepared).await?;
         if decision.changes.is_empty() {
+            for text in decision.notes {
+                self.recorder.record(Event::Warning { text })?;
+            }
             return Ok(Attempt { facts: decision.facts, ..Attempt::default() });
         }
         if Self::wants_checkpoint(step, prepared, &decision.changes)
@@ -338,6 +341,9 @@ impl Engine {
         if let Some(left) = after.changes.first() {
             attempt.failed = Some(format!("did not converge: after the change it would still {}", left.what));
         }
+        for text in after.notes {
+            self.recorder.record(Event::Warning { text })?;
+        }
         attempt.facts = after.facts;
         Ok(())
     }
@@ -373,6 +379,9 @@ impl Engine {
     /// One look, or looks until the step likes what it sees.
     async fn look_until(&self, task: &TaskKey, prepared: &Prepared) -> Result<Attempt, Trouble> {
         let poll = prepared.instance.poll();
+        if let Some(poll) = poll {
+            self.pause(poll.first).await?;
+        }
         let begun = Instant::now();
         loop {
             let seen = self.decide(prepared).await;
@@ -404,7 +413,10 @@ impl Engine {
     pub(super) async fn decide(&self, prepared: &Prepared) -> Result<Decision, Trouble> {
         let asks = prepared.instance.probe(&prepared.cx);
         let answers = self.ask(&prepared.asker, &asks).await?;
-        Ok(prepared.instance.decide(&prepared.cx, &answers)?)
+        let mut decision = prepared.instance.decide(&prepared.cx, &answers)?;
+        // Nothing arms a revert on the target yet, so no plan may say that one is armed.
+        decision.changes.iter_mut().for_each(|c| c.confirm_within = None);
+        Ok(decision)
     }
 }
 
