@@ -126,3 +126,22 @@ async fn the_network_of_the_node_is_its_own_file() {
     assert_eq!(ground.ssh("extranet", "ls /etc/network/interfaces").code, 2);
     lab::down(&ground.layout).await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_node_s_own_commands_speak_to_the_same_node() {
+    let ground = Ground::up().await;
+    let said = ground
+        .ssh("pve", "qm snapshot 102 before && qm guest exec 102 -- sh -c 'echo bad > /etc/app.conf' | grep exitcode");
+    assert_eq!(said.code, 0, "{said:?}");
+    assert!(said.out.ends_with("   \"exitcode\" : 0,\n"), "{said:?}");
+    assert_eq!(ground.ssh("intranet", "cat /etc/app.conf").out, "bad\n");
+    assert_eq!(ground.ssh("pve", "qm rollback 102 before; qm status 102").out.lines().last(), Some("status: stopped"));
+    assert_eq!(ground.ssh("pve", "qm start 102; qm status 102").out.lines().last(), Some("status: running"));
+    crate::ground::until("intranet answers", || ground.ssh("intranet", "true").code == 0);
+    assert_eq!(ground.ssh("intranet", "ls /etc/app.conf").code, 2);
+    let (_, list) = call(&ground, "GET", "/nodes/pve/qemu/102/snapshot", &[]);
+    assert_eq!(list["data"][0]["name"], "before");
+    assert_eq!(ground.ssh("pve", "vzdump 102"), Said::is(127, "", "piton lab: vzdump is not simulated\n"));
+    assert_eq!(ground.ssh("intranet", "qm list").code, 127);
+    lab::down(&ground.layout).await.unwrap();
+}
