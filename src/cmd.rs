@@ -203,7 +203,13 @@ impl Output {
     pub fn complaint(&self) -> String {
         let text = self.stderr.text();
         if let Some(line) = text.lines().rev().map(str::trim).find(|l| !l.is_empty()) {
-            return line.chars().take(300).collect();
+            let chars: Vec<char> = line.chars().collect();
+            if chars.len() <= 300 {
+                return line.to_string();
+            }
+            // The reason stands at the end.
+            let (head, tail) = (&chars[..100], &chars[chars.len() - 195..]);
+            return format!("{} ... {}", String::from_iter(head), String::from_iter(tail));
         }
         match self.ended {
             Ended::Code(code) => format!("exit status {code}"),

@@ -3,7 +3,7 @@
 use super::look::data;
 use super::{CheckpointError, GuestLook, GuestRef};
 use crate::cmd::{ApiCall, Method};
-use crate::pve::{Marker, SnapshotList, coverage};
+use crate::pve::{Marker, Snapshot, SnapshotList, coverage};
 use crate::transport::api::{NodeApi, OnLog};
 use std::time::Duration;
 
@@ -55,7 +55,7 @@ pub async fn take(
         warnings,
     };
     if let Some(snapshot) = before.list.get(&name) {
-        let ours = snapshot.ours().is_some_and(|m| m == plan.marker) && snapshot.state.is_none();
+        let ours = is_it(snapshot, plan);
         return if ours {
             Ok(taken(true, String::new()))
         } else {
@@ -80,12 +80,18 @@ pub async fn take(
         return Err(failed("the node started no task".into()));
     };
     let list = list(api, guest).await?;
-    let seen = list.get(&name).is_some_and(|s| s.ours().is_some_and(|m| m == plan.marker) && s.state.is_none());
+    let seen = list.get(&name).is_some_and(|s| is_it(s, plan));
     if !seen {
         let why = "it is not in the guest's list".into();
         return Err(CheckpointError::NotSeen { guest: guest.name.clone(), what: what(), why });
     }
     Ok(taken(false, if task.exitstatus == "OK" { String::new() } else { task.exitstatus.clone() }))
+}
+
+/// True for the checkpoint of this plan, whole: the name tells its number, the marker its run.
+fn is_it(snapshot: &Snapshot, plan: &NewCheckpoint) -> bool {
+    let run = snapshot.ours().map(|marker| marker.run);
+    snapshot.name == plan.name && run.as_ref() == Some(&plan.marker.run) && snapshot.state.is_none()
 }
 
 /// The guest's snapshots as they are now.

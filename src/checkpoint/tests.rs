@@ -120,7 +120,7 @@ impl Node {
                 }
                 "qmstart" => self.running = true,
                 "qmdelsnapshot" => self.snapshots.retain(|(n, _)| *n != name),
-                "qmrollback" => {
+                "qmrollback" if !self.lies => {
                     self.parent = Some(name);
                     self.running = false;
                 }
@@ -374,6 +374,9 @@ async fn a_rollback_that_is_not_whole_says_so() {
     let text = got.unwrap_err().to_string();
     assert!(text.ends_with("is not most recent snapshot; it runs, as it was"), "{text}");
     assert!(fake.0.lock().unwrap().running);
+    let liar = Node { lies: true, ..node() };
+    let text = back_on(liar, &back("piton-1a2b-01")).await.0.unwrap_err().to_string();
+    assert!(text.contains("ended well, but the guest's present state comes from \"by-hand\""), "{text}");
     let mut failing = node();
     failing.fails.push(("qmstart", "no bridge"));
     let text = back_on(failing, &back("piton-1a2b-01")).await.0.unwrap_err().to_string();

@@ -162,7 +162,7 @@ impl Checker<'_, '_> {
                 }
             };
             if let Some(instance) = params::parse(raw, value, self.diagnostics) {
-                for want in instance.local_files() {
+                for want in instance.local_files().into_iter().filter(|want| !want.optional) {
                     self.local_file(raw, &want, &inner);
                 }
             }

@@ -55,7 +55,11 @@ pub fn apply(
                 Ok(()) => {
                     given.inputs.insert(name.clone(), node.to_value());
                 }
-                Err(error) => diagnostics.push(error),
+                Err(error) => {
+                    diagnostics.push(error);
+                    // So that nobody says besides that it is not there.
+                    given.inputs.insert(name.clone(), Value::Null);
+                }
             }
         } else if known.iter().any(|k| k == name) {
             if let Some(node) = value(name, text, sources, diagnostics) {

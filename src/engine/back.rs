@@ -71,7 +71,7 @@ impl Engine {
         let result = self.rollback_guest(guest, name, running, firewall).await;
         match result {
             Ok(started) => {
-                self.lines.lost(guest, "the guest was rolled back").await;
+                self.lines.forget(guest).await;
                 let (guest, name) = (guest.to_string(), name.to_string());
                 self.recorder.record(Event::RolledBack { guest, name, started, took: begun.elapsed() })?;
                 Ok(true)

@@ -86,13 +86,17 @@ impl Lines {
         Ok(api)
     }
 
-    /// Forgets a line that broke; the next use connects anew.
+    /// Forgets a line that broke, and says so; the next use connects anew.
     pub async fn lost(&self, host: &str, why: &str) {
-        let had = slot(&self.remotes, host).await.lock().await.take();
-        slot(&self.nodes, host).await.lock().await.take();
-        if had.is_some() {
+        if self.forget(host).await {
             self.recorder.progress(Event::Disconnected { host: host.to_string(), why: why.to_string() });
         }
+    }
+
+    /// Forgets the line to a host that was taken away on purpose; true if there was one.
+    pub async fn forget(&self, host: &str) -> bool {
+        slot(&self.nodes, host).await.lock().await.take();
+        slot(&self.remotes, host).await.lock().await.take().is_some()
     }
 
     /// Kills what runs on every host.

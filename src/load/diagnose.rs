@@ -13,8 +13,11 @@ pub fn render(diagnostics: &[Diagnostic], sources: &Sources, color: bool) -> Str
     let mut sorted: Vec<&Diagnostic> = diagnostics.iter().collect();
     sorted.sort_by_key(|d| (d.span.map(|s| (s.file, s.start)), d.code));
     let mut out = String::new();
+    // A password in plain text is not repeated on the screen or in the log of a CI job.
+    let hidden: Vec<Span> = sorted.iter().filter(|d| d.code == "P0208").filter_map(|d| d.span).collect();
+    let masked = sources.masked(&hidden);
     for diagnostic in &sorted {
-        out.push_str(&one(diagnostic, sources, color));
+        out.push_str(&one(diagnostic, &masked, color));
         out.push_str("\n\n");
     }
     let errors = sorted.iter().filter(|d| d.severity == Severity::Error).count();

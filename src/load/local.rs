@@ -50,11 +50,14 @@ pub fn folders(project: &Path, runbook_dir: &Path, template: bool) -> Vec<PathBu
     }
 }
 
-/// Where a wanted file is.
+/// Where a wanted file is; for one that the step writes here, where it will be.
 ///
 /// # Errors
 /// [`LocalError::Missing`].
 pub fn find(project: &Path, runbook_dir: &Path, want: &Want) -> Result<PathBuf, LocalError> {
+    if want.optional {
+        return Ok(crate::modules::inside(project, &want.path));
+    }
     let looked = folders(project, runbook_dir, want.template);
     looked.iter().map(|folder| crate::modules::inside(folder, &want.path)).find(|path| path.exists()).ok_or_else(|| {
         LocalError::Missing {

@@ -44,6 +44,23 @@ impl Sources {
         self.files.get(id.0 as usize)
     }
 
+    /// The same texts with every byte of these spans as `*`: what must not be shown.
+    #[must_use]
+    pub fn masked(&self, spans: &[Span]) -> Self {
+        let mut files = self.files.clone();
+        for span in spans {
+            let Some(file) = files.get_mut(span.file.0 as usize) else { continue };
+            let (start, end) = (span.start as usize, span.end as usize);
+            if let (Some(before), Some(hidden), Some(after)) =
+                (file.text.get(..start), file.text.get(start..end), file.text.get(end..))
+            {
+                let stars: String = hidden.bytes().map(|b| if b == b'\n' { '\n' } else { '*' }).collect();
+                file.text = format!("{before}{stars}{after}").into();
+            }
+        }
+        Self { files }
+    }
+
     /// `file:line:col` of the span's start, both from 1, columns in characters.
     pub fn place(&self, span: Span) -> String {
         let Some(file) = self.get(span.file) else { return "?".to_string() };

@@ -39,8 +39,12 @@ pub fn hint<'a>(written: &str, known: impl IntoIterator<Item = &'a str>, what: &
     if known.is_empty() || known.len() > 40 {
         return None;
     }
-    let mut list: Vec<&str> = known;
-    list.dedup();
+    let mut list: Vec<&str> = Vec::new();
+    for name in known {
+        if !list.contains(&name) {
+            list.push(name);
+        }
+    }
     let more = list.len() > 24;
     list.truncate(24);
     Some(format!("{what}: {}{}", list.join(", "), if more { ", ..." } else { "" }))

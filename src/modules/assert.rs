@@ -29,12 +29,11 @@ impl Module for Assert {
 
     const NAME: &'static str = "assert";
     const SUMMARY: &'static str = "expressions that must hold";
-    const SHORTHAND: Option<&'static str> = Some("that");
     const EXAMPLES: &'static [Example] = &[
-        Example { name: "one expression", yaml: "assert: roles.dmz.cidr != roles.lan.cidr\n" },
+        Example { name: "one expression", yaml: "assert: { that: \"host.name != ''\" }\n" },
         Example {
             name: "several, with what to do about it",
-            yaml: "assert: { that: [\"host.name != ''\", 1 < 2], msg: set the host's name in the inventory }\n",
+            yaml: "assert: { that: [\"host.name != ''\", 1 < 2], msg: the inventory gives this host no name }\n",
         },
     ];
 
@@ -47,7 +46,7 @@ impl Module for Assert {
         if params.that.0.is_empty() {
             out.push(Problem::at("that", "`that` has no expression"));
         }
-        if params.that.iter().any(|e| e.trim().is_empty()) {
+        if params.that.0.iter().any(|e| e.trim().is_empty()) {
             out.push(Problem::at("that", "an expression is empty"));
         }
         if !params.results.is_empty() && params.results.len() != params.that.0.len() {
@@ -74,6 +73,7 @@ impl Module for Assert {
     fn verdict(params: &Params, _cx: &Cx, _state: &()) -> Verdict {
         let broken: Vec<_> = params
             .that
+            .0
             .iter()
             .zip(&params.results)
             .filter(|(_, holds)| !**holds)
@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn what_was_not_evaluated_never_holds() {
-        let step = bench::instance("assert", json!("a"));
+        let step = bench::instance("assert", json!({ "that": "a" }));
         assert!(bench::decide(step.as_ref(), &Cx::default()).is_err());
         assert_eq!(bench::problems("assert", json!({ "that": [] })), ["`that` has no expression"]);
         assert_eq!(

@@ -33,6 +33,20 @@ fn every_kind_is_told_apart_whatever_its_name() {
 }
 
 #[test]
+fn what_cannot_be_looked_at_is_not_called_absent() {
+    let dir = tempfile::tempdir().unwrap();
+    symlink("loop", dir.path().join("loop")).unwrap();
+    let why = |path: std::path::PathBuf| {
+        let path = path.to_str().unwrap();
+        read(path, &bench::ask(&look(path, true, Reading::Nothing))).unwrap_err().to_string()
+    };
+    let text = why(dir.path().join("loop"));
+    assert!(text.ends_with("Too many levels of symbolic links"), "{text}");
+    let text = why(dir.path().join("x".repeat(300)));
+    assert!(text.ends_with("File name too long"), "{text}");
+}
+
+#[test]
 fn content_up_to_the_limit_then_the_hash_if_the_size_fits() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("f");

@@ -86,6 +86,6 @@ mod tests {
     #[test]
     fn a_number_is_told_to_be_quoted() {
         let error = serde_json::from_str::<Mode>("420").unwrap_err().to_string();
-        assert!(error.contains("a mode in quotes, like \"0644\""), "{error}");
+        assert!(error.contains("expected a mode in quotes, like \"0644\""), "{error}");
     }
 }

@@ -58,20 +58,34 @@ impl JsonSchema for Scalar {
     }
 }
 
-/// A list, or one value that stands for a list of one.
+/// A list of texts, or one text that stands for a list of one.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 #[serde(transparent)]
-pub struct Listed(pub Vec<Scalar>);
+pub struct Listed(pub Vec<String>);
 
 impl<'de> Deserialize<'de> for Listed {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let items = match serde_json::Value::deserialize(deserializer)? {
-            serde_json::Value::Array(items) => items,
-            serde_json::Value::Null => Vec::new(),
-            one => vec![one],
-        };
-        let texts: Result<Vec<_>, _> = items.into_iter().map(Scalar::deserialize).collect();
-        texts.map(Self).map_err(de::Error::custom)
+        struct Visitor;
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = Listed;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string or a list of strings")
+            }
+
+            fn visit_str<E: de::Error>(self, v: &str) -> Result<Listed, E> {
+                Ok(Listed(vec![v.to_string()]))
+            }
+
+            fn visit_seq<A: de::SeqAccess<'de>>(self, mut items: A) -> Result<Listed, A::Error> {
+                let mut out = Vec::new();
+                while let Some(item) = items.next_element()? {
+                    out.push(item);
+                }
+                Ok(Listed(out))
+            }
+        }
+        deserializer.deserialize_any(Visitor)
     }
 }
 
@@ -85,15 +99,7 @@ impl JsonSchema for Listed {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        let one = ["string", "number", "boolean"];
-        json_schema!({ "type": ["string", "number", "boolean", "array"], "items": { "type": one } })
-    }
-}
-
-impl Listed {
-    /// The texts.
-    pub fn iter(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|s| s.0.as_str())
+        json_schema!({ "type": ["string", "array"], "items": { "type": "string" } })
     }
 }
 
@@ -111,8 +117,10 @@ mod tests {
 
     #[test]
     fn one_value_is_a_list_of_one() {
-        assert_eq!(serde_json::from_str::<Listed>("\"a\"").unwrap().iter().collect::<Vec<_>>(), ["a"]);
-        assert_eq!(serde_json::from_str::<Listed>("[\"a\", 1]").unwrap().iter().collect::<Vec<_>>(), ["a", "1"]);
-        assert!(serde_json::from_str::<Listed>("[[1]]").is_err());
+        assert_eq!(serde_json::from_str::<Listed>("\"a\"").unwrap().0, ["a"]);
+        assert_eq!(serde_json::from_str::<Listed>("[\"a\", \"b\"]").unwrap().0, ["a", "b"]);
+        for wrong in ["true", "[\"a\", true]", "[[]]", "null"] {
+            assert!(serde_json::from_str::<Listed>(wrong).is_err(), "{wrong}");
+        }
     }
 }

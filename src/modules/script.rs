@@ -36,7 +36,7 @@ pub struct Params {
 }
 
 /// Reads the script whole before it begins, so that commands in it cannot eat the rest of it from standard input.
-const WHOLE: &str = "s=$(cat) && exec </dev/null && eval \"$s\"";
+const WHOLE: &str = "s=$(cat) && eval \"$s\"";
 
 impl Params {
     fn due(&self) -> Due<'_> {

@@ -2,7 +2,7 @@
 //!
 //! *api*: `curl` to pvedaemon on the node's own 127.0.0.1:85, some 15 ms a call, and its tasks outlive the
 //! connection. *pvesh*: the same paths through Proxmox' command, about 1.3 s a call; its tasks run in the
-//! foreground of the command and die with the connection.
+//! foreground of the command, which is detached so that it outlives the connection too.
 
 use super::curl::{self, Curl};
 use super::error::PveError;

@@ -1,7 +1,7 @@
 //! The *pvesh* carrier: the same paths through Proxmox' own command, where `curl` or pvedaemon cannot be used.
 //!
 //! Three things differ from HTTP. Everything stands in argv, so a secret cannot be said. A worker runs in the
-//! foreground and its log lines stand before the quoted UPID. And exit 0 proves nothing: `pvesh` ends 0 when the
+//! foreground, where a lost line would kill it (pve-recordings 16), and its log lines stand before the quoted UPID. And exit 0 proves nothing: `pvesh` ends 0 when the
 //! worker failed, so a UPID means "ask how the task ended", never success. Source: pve-recordings 1, 2 and 9.
 
 use super::encode;
@@ -11,6 +11,15 @@ use crate::cmd::{ApiAnswer, ApiCall, Cmd, Ended, Method, Output};
 use crate::secret;
 use serde_json::{Map, Value, json};
 use std::time::Duration;
+
+/// Runs its arguments so that neither a hang-up nor a closed pipe reaches them, and gives their outputs afterwards.
+const DETACHED: &str = r#"d=$(mktemp -d) || exit 126
+setsid --wait "$@" >"$d/out" 2>"$d/err" </dev/null
+rc=$?
+cat "$d/out"
+cat "$d/err" >&2
+rm -rf "$d"
+exit $rc"#;
 
 /// The command for one call; root on the node.
 ///
@@ -43,7 +52,9 @@ pub fn cmd(node: &str, call: &ApiCall) -> Result<Cmd, PveError> {
         (_, Some(task)) => task + Duration::from_secs(30),
         (_, None) => Duration::from_secs(600),
     };
-    Ok(Cmd::new(argv).timeout(timeout))
+    // A change goes on when the line is lost: in a session of its own, and with files instead of our pipes.
+    let cmd = if call.method == Method::Get { Cmd::new(argv) } else { Cmd::shell_with(DETACHED, argv) };
+    Ok(cmd.timeout(timeout))
 }
 
 /// Reads what `pvesh` gave. A data of a UPID is an accepted call whose task has to be looked at.
@@ -140,12 +151,12 @@ mod tests {
     fn a_call_is_said_as_one_would_type_it() {
         let call =
             ApiCall::of(Method::Put, "/nodes/{node}/qemu/100/config").param("balloon", "-1").param("name", "a b");
-        let argv = cmd("pve1", &call).unwrap().argv;
+        let argv = cmd("pve1", &call).unwrap().argv[4..].to_vec();
         let expected = ["pvesh", "set", "/nodes/pve1/qemu/100/config", "--balloon=-1", "--name", "a b"];
         assert_eq!(argv[..6], expected);
         assert_eq!(argv[6..], ["--output-format", "json"]);
         let call = ApiCall::of(Method::Delete, "/cluster/firewall/ipset/s/10.0.0.0%2F8");
-        assert_eq!(cmd("n", &call).unwrap().argv[2], "/cluster/firewall/ipset/s/10.0.0.0/8");
+        assert_eq!(cmd("n", &call).unwrap().argv[6], "/cluster/firewall/ipset/s/10.0.0.0/8");
     }
 
     #[test]

@@ -156,7 +156,7 @@ mod tests {
     use super::*;
 
     fn shown(diff: &Diff, limit: Option<usize>) -> String {
-        lines(diff, limit).iter().map(|l| format!("{}\n", l.text)).collect()
+        lines(diff, limit).into_iter().map(|l| l.text + "\n").collect()
     }
 
     fn text(before: Option<&str>, after: Option<&str>) -> Diff {
@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn long_diffs_are_cut_and_counted() {
-        let after: String = (0..50).map(|n| format!("{n}\n")).collect();
+        let after: String = (0..50).map(|n: u32| n.to_string() + "\n").collect();
         let cut = shown(&text(None, Some(&after)), Some(5));
         assert!(cut.ends_with("+0\n+1\n(48 more lines)\n"), "{cut}");
     }

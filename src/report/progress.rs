@@ -153,16 +153,16 @@ impl Inner {
                 }
             }
             Event::CheckpointStarted { guest, name, .. } => {
-                self.begin(guest, &format!("snapshot {}", clean::line(name)))
+                self.begin(guest, &format!("snapshot {}", clean::line(name)));
             }
             Event::RollbackStarted { guest, name } => {
-                self.begin(guest, &format!("going back to {}", clean::line(name)))
+                self.begin(guest, &format!("going back to {}", clean::line(name)));
             }
             Event::Output { task, line, .. } => self.say(&task.host, line),
             Event::TaskLog { host, line } => self.say(host, line),
             Event::Waiting { host, what } => self.say(host, &format!("waiting for {what}")),
             Event::Retry { task, attempt, of, .. } => {
-                self.say(&task.host, &format!("attempt {attempt} of {of} failed"))
+                self.say(&task.host, &format!("attempt {attempt} of {of} failed"));
             }
             Event::UndoStarted { task, what } => {
                 self.begin(&task.host, &format!("taking back: {}", clean::line(what)));

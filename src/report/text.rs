@@ -182,11 +182,11 @@ impl Text {
             Outcome::Changed => out.extend(self.changes(task)),
             Outcome::Failed(why) | Outcome::Ignored(why) => {
                 out.extend(indented(&paint.red(&clean::line(why))));
-                out.extend(self.failure(task));
+                out.extend(failure(task));
             }
             Outcome::Unknown(why) => {
                 out.extend(indented(&paint.red(&clean::line(why))));
-                out.extend(self.failure(task));
+                out.extend(failure(task));
                 out.extend(indented(&format!("nobody saw whether {} did it: look before you go on", key.host)));
             }
             Outcome::Ok | Outcome::Skipped(_) => {}
@@ -197,17 +197,6 @@ impl Text {
     fn changes(&self, task: &TaskView) -> Vec<String> {
         let lines = task.changes.iter().flat_map(|c| diff::change(c, self.limit()));
         lines.flat_map(|line: Line| indented(&line.painted(self.options.paint))).collect()
-    }
-
-    /// What the host said to the action that failed or is in flight.
-    fn failure(&self, task: &TaskView) -> Vec<String> {
-        let wrong = |a: &&ActionView| a.end.as_ref().is_none_or(|(ok, _, _)| !ok);
-        let Some(action) = task.actions.iter().rev().find(wrong) else { return Vec::new() };
-        let mut out = indented(&format!("$ {}", clean::line(&action.line)));
-        if let Some((_, result, _)) = &action.end {
-            out.extend(said(result).iter().flat_map(|line| indented(line)));
-        }
-        out
     }
 
     fn ended(&mut self) -> Vec<String> {
@@ -267,6 +256,17 @@ pub fn said(result: &ActionResult) -> Vec<String> {
     }
     for stream in [&result.stdout, &result.stderr] {
         out.extend(clean::text(stream).lines().map(|line| format!("| {line}")));
+    }
+    out
+}
+
+/// What the host said to the action that failed or is in flight.
+fn failure(task: &TaskView) -> Vec<String> {
+    let wrong = |a: &&ActionView| a.end.as_ref().is_none_or(|(ok, _, _)| !ok);
+    let Some(action) = task.actions.iter().rev().find(wrong) else { return Vec::new() };
+    let mut out = indented(&format!("$ {}", clean::line(&action.line)));
+    if let Some((_, result, _)) = &action.end {
+        out.extend(said(result).iter().flat_map(|line| indented(line)));
     }
     out
 }

@@ -14,6 +14,7 @@ const PUT: &str = r#"umask 077
 p=$1; [ -L "$p" ] && p=$(readlink -f "$p")
 say() { echo "$1" >&2; exit 1; }
 [ -d "$p" ] && say "is a directory"
+[ -e "$p" ] && [ ! -f "$p" ] && say "is not a regular file"
 d=${p%/*}; d=${d:-/}
 [ -d "$d" ] || say "there is no directory $d"
 m=$3; o=
@@ -35,6 +36,7 @@ chmod "${m:-644}" "$t" && mv -f "$t" "$p" && trap - EXIT"#;
 
 /// `$1` path. The size comes first, in a line on stderr, so that a cut answer is noticed.
 const FETCH: &str = r#"[ -d "$1" ] && { echo "is a directory" >&2; exit 1; }
+[ -r "$1" ] || { cat "$1" >/dev/null; exit 1; }
 n=$(wc -c < "$1") || exit 1
 head -c "$((n))" "$1" || exit 1
 echo "$((n))" >&2"#;

@@ -189,6 +189,10 @@ fn no_nul<'a>(
 }
 
 fn is_env_name(name: &str) -> bool {
+    // The loop's own names: `p_` and a letter.
+    if name.len() == 3 && name.starts_with("p_") {
+        return false;
+    }
     let mut chars = name.chars();
     chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
         && chars.all(|c| c.is_ascii_alphanumeric() || c == '_')
@@ -249,6 +253,7 @@ mod tests {
         assert_eq!(no(Cmd::new(["a", "b\0"])), FrameError::Nul { what: "an argument" });
         assert_eq!(no(Cmd::new(["a"]).stdin("\0")), FrameError::Nul { what: "standard input" });
         assert_eq!(no(Cmd::new(["a"]).env("A-B", "")), FrameError::EnvName { name: "A-B".into() });
+        assert_eq!(no(Cmd::new(["a"]).env("p_c", "")), FrameError::EnvName { name: "p_c".into() });
         assert_eq!(no(Cmd::new(["a".to_string(), mark("db")])), FrameError::SecretInArgv { program: "a".into() });
         let missing = no(Cmd::new(["a"]).env("X", mark("other")));
         assert_eq!(missing, FrameError::Secret(SecretError::Unknown { name: "other".into() }));

@@ -11,17 +11,31 @@ use crate::modules::{FetchFile, PutFile, PutTree};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
-use tokio::sync::{Mutex as Turn, Semaphore, watch};
+use tokio::sync::{Mutex as Turn, OwnedMutexGuard, Semaphore, watch};
 use tokio::task::JoinHandle;
 
 /// Transfers at a time on one connection; sshd allows ten channels, loops need some.
 const TRANSFERS: usize = 4;
+
+/// Lines of one user, for batches that run at the same time.
+const LINES: usize = 2;
 
 /// Retired lines whose late output is still read. What a line beyond that belongs to may get SIGPIPE.
 const RETIRED: usize = 3;
 
 /// A transfer has no deadline of its own: a dead connection is noticed by keepalives.
 const TRANSFER: Duration = Duration::from_secs(24 * 3600);
+
+/// `$1` process, or group with a minus sign; `$2` tenths of a second from TERM to KILL; `$3` the loop, or empty. What
+/// is dead but not yet buried does not count as alive: not every container has an init that does it at once.
+const KILL: &str = r#"t=$1 g=$2 w=${1#-}
+[ -z "$3" ] || kill -9 "$3"
+alive() { kill -0 "$t" || return 1; [ -r /proc/self/stat ] || return 0
+for s in /proc/[0-9]*/stat; do read -r l <"$s" || continue; l=${l##*") "}; set -- $l; [ "$1" = Z ] && continue
+[ "$3" = "$w" ] && return 0; [ "$s" = "/proc/$w/stat" ] && return 0; done; return 1; }
+gone() { n=$1; while alive; do [ "$n" -gt 0 ] || return 1; sleep 0.1 || sleep 1; n=$((n-1)); done; }
+kill -15 "$t" || kill -15 "$w"
+gone "$g" || { kill -9 "$t"; gone 20; }"#;
 
 type Slot = Arc<Turn<Option<Line>>>;
 
@@ -31,7 +45,7 @@ pub struct Host<D: Dial> {
     pub(super) settings: Settings,
     /// Mark of the sudo password.
     become_password: Option<String>,
-    shells: Mutex<BTreeMap<Option<String>, Slot>>,
+    shells: Mutex<BTreeMap<Option<String>, Vec<Slot>>>,
     login: Arc<OnceLock<String>>,
     cancel: watch::Sender<Cancel>,
     retired: Mutex<VecDeque<JoinHandle<()>>>,
@@ -55,7 +69,7 @@ impl<D: Dial> Host<D> {
             transfers: Semaphore::new(TRANSFERS),
         };
         let line = host.new_line(None).await?;
-        *host.slot(None).lock().await = Some(line);
+        *host.turn(None).await = Some(line);
         Ok(host)
     }
 
@@ -63,9 +77,20 @@ impl<D: Dial> Host<D> {
         self.dial.host()
     }
 
-    fn slot(&self, user: Option<&str>) -> Slot {
-        let mut shells = self.shells.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(shells.entry(user.map(String::from)).or_default())
+    /// A place for a line of this user that nobody uses now.
+    async fn turn(&self, user: Option<&str>) -> OwnedMutexGuard<Option<Line>> {
+        let slot = {
+            let mut shells = self.shells.lock().unwrap_or_else(PoisonError::into_inner);
+            let slots = shells.entry(user.map(String::from)).or_default();
+            if let Some(free) = slots.iter().find_map(|slot| Arc::clone(slot).try_lock_owned().ok()) {
+                return free;
+            }
+            if slots.len() < LINES {
+                slots.push(Slot::default());
+            }
+            slots.last().map(Arc::clone).unwrap_or_default()
+        };
+        slot.lock_owned().await
     }
 
     /// A new channel with a loop of that user.
@@ -88,9 +113,8 @@ impl<D: Dial> Host<D> {
     async fn other_user<'u>(&self, user: Option<&'u str>) -> Result<Option<&'u str>, TransportError> {
         let Some(user) = user else { return Ok(None) };
         if self.login.get().is_none() {
-            let slot = self.slot(None);
-            let mut line = slot.lock().await;
-            if line.is_none() {
+            let mut line = self.turn(None).await;
+            if line.as_ref().is_none_or(|l| l.busy || l.out.closed) {
                 *line = Some(self.new_line(None).await?);
             }
             if let Some(line) = line.as_mut().filter(|l| !l.out.greeted) {
@@ -111,20 +135,18 @@ impl<D: Dial> Host<D> {
 
     /// Kills over a channel of its own.
     async fn kill(&self, user: Option<&str>, target: Target) -> Result<(), String> {
-        const SCRIPT: &str = "[ -z \"$3\" ] || kill -9 $3; kill -15 $1 || kill -15 ${1#-}; n=$2; \
-            while kill -0 $1 && [ $n -gt 0 ]; do sleep 0.1 || sleep 1; n=$((n-1)); done; kill -9 $1; n=20; \
-            while kill -0 $1 && [ $n -gt 0 ]; do sleep 0.1 || sleep 1; n=$((n-1)); done; :";
         let who = format!("{}{}", if target.group { "-" } else { "" }, target.pid);
         let tenths = (target.grace.as_millis() / 100).to_string();
         let shell = target.shell.map(|pid| pid.to_string()).unwrap_or_default();
-        let cmd = Cmd::shell_with(SCRIPT, [who, tenths, shell]).timeout(target.grace + Duration::from_secs(30));
+        let cmd = Cmd::shell_with(KILL, [who, tenths, shell]).timeout(target.grace + Duration::from_secs(30));
         let mut line = self.new_line(user).await.map_err(|e| e.to_string())?;
         let job = self.job(&mut line, &cmd, Flags::default(), None).map_err(|e| e.to_string())?;
         let no_kill = |_| -> Boxed<'_, Result<(), String>> { Box::pin(async { Err("no answer".to_string()) }) };
         let (_sender, mut never) = watch::channel(Cancel::default());
         let outcome = exchange(&mut line, vec![job], None, &no_kill, &mut never).await;
         match outcome.fates.into_iter().next() {
-            Some(Fate::Ended(Ok(_))) => Ok(()),
+            Some(Fate::Ended(Ok(output))) if output.ok() => Ok(()),
+            Some(Fate::Ended(Ok(_))) => Err("it is still there".into()),
             other => Err(format!("{other:?}")),
         }
     }
@@ -146,7 +168,7 @@ impl<D: Dial> Host<D> {
             Sink::Capture(Box::new(Capture::new(vault, &self.settings.run_dir, live)))
         };
         let timeout = cmd.timeout.unwrap_or(self.settings.default_timeout);
-        Ok(Job { frame, id, timeout, out: capture(Stream::Out), err: capture(Stream::Err) })
+        Ok(Job { frame, id, timeout, stop: flags.stop, out: capture(Stream::Out), err: capture(Stream::Err) })
     }
 
     /// Runs commands of one user; `base` is the index of the first in its batch.
@@ -159,8 +181,7 @@ impl<D: Dial> Host<D> {
         cancel: &mut watch::Receiver<Cancel>,
     ) -> Result<Vec<Result<Output, TransportError>>, TransportError> {
         let user = self.other_user(user).await?;
-        let slot = self.slot(user);
-        let mut line = slot.lock().await;
+        let mut line = self.turn(user).await;
         let mut results = Vec::new();
         let mut failed = false;
         while results.len() < cmds.len() {
@@ -169,7 +190,14 @@ impl<D: Dial> Host<D> {
                 break;
             }
             if line.as_ref().is_none_or(|l| l.busy || l.out.closed) {
-                *line = Some(self.new_line(user).await?);
+                match self.new_line(user).await {
+                    Ok(new) => *line = Some(new),
+                    Err(error) => {
+                        // What ran before stays known.
+                        results.resize(cmds.len(), Err(error));
+                        break;
+                    }
+                }
             }
             let current = line.as_mut().expect("set above");
             let done = results.len();
@@ -323,12 +351,18 @@ impl<D: Dial> Remote for Host<D> {
     fn cancel<'a>(&'a self, grace: Duration) -> Boxed<'a, ()> {
         Box::pin(async move {
             self.cancel.send_modify(|c| *c = Cancel { count: c.count + 1, grace });
-            // Whoever runs something does the killing; here it is only waited for.
-            let slots: Vec<Slot> =
-                self.shells.lock().unwrap_or_else(PoisonError::into_inner).values().map(Arc::clone).collect();
+            // Whoever runs something does the killing; here it is only waited for. What was abandoned is killed here.
+            let shells = self.shells.lock().unwrap_or_else(PoisonError::into_inner).clone();
             let all_idle = async {
-                for slot in slots {
-                    drop(slot.lock().await);
+                for (user, slots) in &shells {
+                    for slot in slots {
+                        let mut line = slot.lock().await;
+                        if let Some(line) = line.take_if(|line| line.busy)
+                            && let Some((pid, group)) = line.running.or(line.pid.map(|pid| (pid, false)))
+                        {
+                            let _ = self.kill(user.as_deref(), Target { pid, group, shell: line.pid, grace }).await;
+                        }
+                    }
                 }
                 let _ = self.transfers.acquire_many(u32::try_from(TRANSFERS).unwrap_or(1)).await;
             };
@@ -339,7 +373,7 @@ impl<D: Dial> Remote for Host<D> {
     fn close<'a>(&'a self) -> Boxed<'a, ()> {
         Box::pin(async move {
             let slots = std::mem::take(&mut *self.shells.lock().unwrap_or_else(PoisonError::into_inner));
-            for slot in slots.into_values() {
+            for slot in slots.into_values().flatten() {
                 let Ok(mut line) = tokio::time::timeout(Duration::from_secs(1), slot.lock()).await else { continue };
                 if let Some(line) = line.take() {
                     // The loop ends at the end of its input; then its streams end.

@@ -244,5 +244,9 @@ pub fn nonce() -> String {
         hash.update(RandomState::new().hash_one((count, round, std::process::id())).to_le_bytes());
     }
     hash.update(format!("{:?}", std::time::SystemTime::now()));
-    hash.finalize()[..16].iter().map(|b| format!("{b:02x}")).collect()
+    let mut text = String::with_capacity(32);
+    for byte in &hash.finalize()[..16] {
+        text.push_str(&format!("{byte:02x}"));
+    }
+    text
 }

@@ -32,6 +32,8 @@ pub struct Job {
     pub id: u64,
     /// Its deadline.
     pub timeout: Duration,
+    /// The rest must not begin if it fails, and a deadline is a failure whatever the exit status.
+    pub stop: bool,
     /// Collects its output.
     pub out: Sink,
     /// Collects its errors.
@@ -125,11 +127,7 @@ pub async fn exchange(
     line.busy = true;
     let mut run = Run {
         progress: jobs.iter().map(|_| Progress::default()).collect(),
-        feed: Feed {
-            frames: Zeroizing::new(jobs.iter().flat_map(|j| j.frame.iter().copied()).collect()),
-            at: 0,
-            source,
-        },
+        feed: Feed { frames: joined(&jobs), at: 0, source },
         jobs,
         current: None,
         left: false,
@@ -138,6 +136,7 @@ pub async fn exchange(
         cancelled: None,
         why: None,
         shell_killed: false,
+        kill_failed: false,
     };
     let raw = run.feed.source.is_some();
     while run.why.is_none() && !run.finished() {
@@ -186,6 +185,7 @@ struct Run<'k> {
     cancelled: Option<Duration>,
     why: Option<String>,
     shell_killed: bool,
+    kill_failed: bool,
 }
 
 impl<'k> Run<'k> {
@@ -280,7 +280,8 @@ impl<'k> Run<'k> {
 
     fn kill_current(&mut self, line: &mut Line, kill: &Kill<'k>) {
         let grace = self.cancelled.unwrap_or(GRACE);
-        let shell = self.cancelled.and(line.pid);
+        let last = self.current.is_none_or(|i| i + 1 == self.jobs.len() || !self.jobs[i].stop);
+        let shell = line.pid.filter(|_| self.cancelled.is_some() || !last);
         let Some((pid, group)) = line.running.or(shell.map(|pid| (pid, false))) else {
             return;
         };
@@ -295,6 +296,7 @@ impl<'k> Run<'k> {
     fn killed(&mut self, killed: Result<(), String>) {
         self.timer.as_mut().reset(Instant::now() + LINGER);
         if let Err(why) = killed {
+            self.kill_failed = true;
             self.why = Some(format!("it could not be killed: {why}"));
         }
     }
@@ -313,13 +315,15 @@ impl<'k> Run<'k> {
         let whole = self.why.is_none();
         line.busy = !whole;
         let cancelled = self.cancelled.is_some();
+        // With the loop killed, no mark says so, but what runs is gone and the rest has not begun.
+        let halted = (cancelled || self.shell_killed) && !self.kill_failed;
         let why = self.why.take().unwrap_or_default();
         let never = !line.out.greeted;
         let mut fates = Vec::new();
         for (progress, job) in self.progress.into_iter().zip(self.jobs) {
             let over = progress.out_done && progress.err_done;
             let fate = match (progress.skipped, over) {
-                (Some(_), _) if cancelled => Fate::NotBegun,
+                (Some(_), _) if halted => Fate::NotBegun,
                 (Some(true), _) => Fate::Resend,
                 (Some(false), _) => Fate::NotBegun,
                 (None, true) => {
@@ -331,18 +335,27 @@ impl<'k> Run<'k> {
                     };
                     Fate::Ended(job.output(ended, progress.took))
                 }
-                (None, false) if cancelled && progress.begun.is_some() => {
+                (None, false) if halted && progress.killed => {
                     let took = progress.begun.map(|t| t.elapsed()).unwrap_or_default();
-                    Fate::Ended(job.output(Ended::Cancelled, took))
+                    let ended = if cancelled { Ended::Cancelled } else { Ended::TimedOut };
+                    Fate::Ended(job.output(ended, took))
                 }
-                (None, false) if cancelled => Fate::NotBegun,
+                (None, false) if halted && progress.begun.is_none() => Fate::NotBegun,
                 (None, false) if never => Fate::Never(if why.is_empty() { line_end(line) } else { why.clone() }),
                 (None, false) => Fate::Lost(why.clone()),
             };
             fates.push(fate);
         }
-        Outcome { fates, usable: whole && !raw && !cancelled && !self.left, cancelled }
+        Outcome { fates, usable: whole && !raw && !halted && !self.left, cancelled }
     }
+}
+
+fn joined(jobs: &[Job]) -> Zeroizing<Vec<u8>> {
+    let mut all = Zeroizing::new(Vec::with_capacity(jobs.iter().map(|j| j.frame.len()).sum()));
+    for job in jobs {
+        all.extend_from_slice(&job.frame);
+    }
+    all
 }
 
 /// What a login shell that ended too early had to say.

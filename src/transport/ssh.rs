@@ -128,7 +128,7 @@ impl SshDial {
                     let text = chain(&error);
                     let refused = text.contains("refused by peer") || text.contains("open failed");
                     if !refused {
-                        return Err(self.lost(&text));
+                        return Err(self.gone(&text));
                     }
                     if begun.elapsed() > REFUSED {
                         return Err(TransportError::Unreachable {
@@ -144,10 +144,11 @@ impl SshDial {
         }
     }
 
-    /// A channel that cannot even be asked for: nothing of it was done, but what the connection did before is unknown.
-    fn lost(&self, text: &str) -> TransportError {
+    /// A channel that cannot even be asked for: nothing of what it was wanted for was done.
+    fn gone(&self, text: &str) -> TransportError {
         let log = last_line(&read_log(self.folder.path()));
-        TransportError::Lost { host: self.name.clone(), why: log.unwrap_or_else(|| text.to_string()) }
+        let why = format!("the connection is gone: {}", log.as_deref().unwrap_or(text));
+        TransportError::Unreachable { host: self.name.clone(), why, hint: None }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The configuration that our `ssh` runs with, and the folder of its control socket.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
@@ -36,7 +37,8 @@ pub fn text(inventory: Option<&Path>, idle: u32) -> Result<String, String> {
 pub fn control_folder() -> std::io::Result<TempDir> {
     let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
     let short = |dir: &PathBuf| dir.is_absolute() && dir.as_os_str().len() + "/piton-XXXXXX".len() < LONGEST_FOLDER;
-    let place = |dir: &Path| tempfile::Builder::new().prefix("piton-").tempdir_in(dir);
+    let ours = std::fs::Permissions::from_mode(0o700);
+    let place = |dir: &Path| tempfile::Builder::new().prefix("piton-").permissions(ours.clone()).tempdir_in(dir);
     if let Some(folder) = runtime.filter(short).and_then(|dir| place(&dir).ok()) {
         return Ok(folder);
     }
@@ -46,7 +48,6 @@ pub fn control_folder() -> std::io::Result<TempDir> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
 
     #[test]
     fn ours_come_first_and_the_host_key_default_last() {

@@ -48,11 +48,12 @@ impl<D: Dial> Host<D> {
         let (list, folders) = names(&tree.src, &tree.files)?;
         let owner = self.numbers(tree).await?;
         let mut tar = Command::new("tar");
-        tar.arg("-C").arg(&tree.src).args(["--null", "-T", "-", "--no-recursion", "--dereference", "--numeric-owner"]);
+        tar.arg("-C").arg(&tree.src).args(["--no-recursion", "--dereference", "--numeric-owner"]);
         if let Some((user, group)) = &owner {
-            tar.arg(format!("--owner=+{user}")).arg(format!("--group=+{group}"));
+            tar.arg(format!("--owner=:{user}")).arg(format!("--group=:{group}"));
         }
-        tar.args(["-cf", "-"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        // Options after `-T` would hold for what follows it only.
+        tar.args(["-cf", "-", "--null", "-T", "-"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         tar.process_group(0).kill_on_drop(true);
         let local = |why: &dyn std::fmt::Display| TransportError::Local {
             what: format!("{} cannot be packed by tar", tree.src.display()),
@@ -74,11 +75,14 @@ impl<D: Dial> Host<D> {
         let (output, packed, ()) =
             tokio::join!(self.transfer(tree.user.as_deref(), &cmd, source, None), child.wait_with_output(), feed);
         let output = output?;
-        if !output.ok() {
-            return Err(self.refusal(dest, &output));
-        }
         let packed = packed.map_err(|e| local(&e))?;
-        if packed.status.success() { Ok(()) } else { Err(local(&String::from_utf8_lossy(&packed.stderr).trim())) }
+        // A signal is the broken pipe after the other side gave up, which then says why.
+        if packed.status.code().is_some_and(|code| code != 0) {
+            let said = String::from_utf8_lossy(&packed.stderr);
+            let said = said.lines().next().unwrap_or_default();
+            return Err(self.file_error(dest, format!("only a part was sent, tar on this machine said: {said}")));
+        }
+        if output.ok() { Ok(()) } else { Err(self.refusal(dest, &output)) }
     }
 
     /// Numbers of the owner there, and an error now rather than files that belong to somebody else.

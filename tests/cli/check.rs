@@ -25,30 +25,36 @@ fn files(folder: &str, extension: &str) -> Vec<PathBuf> {
     found
 }
 
+/// Compares what is said with the golden file beside `file`.
+fn golden(file: &Path, options: &Options) -> Option<String> {
+    assert!(compile::program(options).is_err(), "{} is accepted", file.display());
+    let got = said(options);
+    let golden = file.with_extension("stderr");
+    if std::env::var_os("PITON_GOLDEN").is_some_and(|v| v == "overwrite") {
+        std::fs::write(&golden, &got).unwrap();
+    }
+    let want = std::fs::read_to_string(&golden).unwrap_or_default();
+    (got != want).then(|| format!("{}:\n--- expected\n{want}\n--- got\n{got}", file.display()))
+}
+
 #[test]
 fn wrong_runbooks_get_pointed_errors() {
-    let overwrite = std::env::var_os("PITON_GOLDEN").is_some_and(|v| v == "overwrite");
-    let mut seen = 0;
-    let mut wrong = Vec::new();
-    for runbook in files("tests/cli/wrong", "yml") {
-        if runbook.ends_with("inventory.yml") {
-            continue;
-        }
-        seen += 1;
-        let options = options(&runbook, "tests/cli/wrong/inventory.yml");
-        assert!(compile::program(&options).is_err(), "{} is accepted", runbook.display());
-        let got = said(&options);
-        let golden = runbook.with_extension("stderr");
-        if overwrite {
-            std::fs::write(&golden, &got).unwrap();
-        }
-        let want = std::fs::read_to_string(&golden).unwrap_or_default();
-        if got != want {
-            wrong.push(format!("{}:\n--- expected\n{want}\n--- got\n{got}", runbook.display()));
-        }
-    }
+    let runbooks: Vec<PathBuf> =
+        files("tests/cli/wrong", "yml").into_iter().filter(|p| !p.ends_with("inventory.yml")).collect();
+    assert!(runbooks.len() >= 24, "{}", runbooks.len());
+    let wrong: Vec<String> =
+        runbooks.iter().filter_map(|r| golden(r, &options(r, "tests/cli/wrong/inventory.yml"))).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert!(seen >= 24, "{seen}");
+}
+
+#[test]
+fn wrong_inventories_get_pointed_errors() {
+    let runbook = Path::new("tests/cli/wrong/parts/right.yml");
+    let inventories = files("tests/cli/wrong/inventories", "yml");
+    assert!(inventories.len() >= 5);
+    let wrong: Vec<String> =
+        inventories.iter().filter_map(|i| golden(i, &options(runbook, i.to_str().unwrap()))).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]

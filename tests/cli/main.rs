@@ -2,12 +2,14 @@
 
 mod builder;
 mod check;
+mod commands;
 mod completions;
 mod explain;
 mod help;
 mod modules;
-mod programs;
+mod program;
 mod report;
+mod robust;
 mod runs;
 mod screen;
 mod terminal;

@@ -4,4 +4,5 @@
 mod ground;
 mod guests;
 mod lifecycle;
+mod proxmox;
 mod systemctl;

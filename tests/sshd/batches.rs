@@ -1,18 +1,21 @@
 //! Batches, output, background processes, deadlines, cancel, and a line that is lost.
 
-use crate::fixture::{Sshd, processes, run, sh_text, until};
+use crate::fixture::{Sshd, processes, run, sh, sh_text, until};
 use piton::cmd::{Captured, Cmd, Ended, Output};
 use piton::transport::{Batch, Live, Remote, Stream, TransportError};
+use rustix::process::{Pid, Signal, kill_process};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// A `sleep` that can be told from all others: nobody else sleeps for so odd a time.
 fn marker() -> String {
-    use std::sync::atomic::{AtomicU32, Ordering};
     static NEXT: AtomicU32 = AtomicU32::new(0);
     format!("6{}.{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
+
+type Seen = (usize, Stream, String, Instant);
 
 fn lives(marker: &str) -> bool {
     // Not the shell that was given the text, but the program itself.
@@ -78,13 +81,13 @@ async fn live_lines_come_while_it_runs() {
     let user = sshd.user("dash");
     sshd.vault.insert("pw", "hunter22".into()).unwrap();
     let remote = sshd.connect(&user.name).await;
-    let seen: Arc<Mutex<Vec<(usize, Stream, String, Instant)>>> = Arc::default();
+    let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
     let sink = Arc::clone(&seen);
     let live: Live = Arc::new(move |i, s, line| sink.lock().unwrap().push((i, s, line.into(), Instant::now())));
     let cmds = vec![Cmd::shell("echo a"), Cmd::shell("printf hunt; sleep 0.2; echo er22 >&1; sleep 0.5; echo c >&2")];
     remote.run(Batch { live: Some(live), ..Batch::all(cmds) }).await;
     let done = Instant::now();
-    let seen = seen.lock().unwrap();
+    let seen = std::mem::take(&mut *seen.lock().unwrap());
     let lines: Vec<_> = seen.iter().map(|(i, s, l, _)| (*i, *s, l.as_str())).collect();
     let mark = piton::secret::mark("pw");
     assert_eq!(lines, [(0, Stream::Out, "a"), (1, Stream::Out, mark.as_str()), (1, Stream::Err, "c")]);
@@ -218,6 +221,93 @@ async fn cancel_kills_what_runs_and_begins_nothing_more() {
     remote.close().await;
 }
 
+/// The sshd that serves this user, and no other; newer ones call it `sshd-session`.
+fn signal_sshd_of(user: &str, signal: Signal) {
+    let mut found = 0;
+    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+        let line = std::fs::read_to_string(entry.path().join("cmdline")).unwrap_or_default();
+        let mut words = line.split(['\0', ' ', '@']);
+        if words.next().is_some_and(|w| w.starts_with("sshd")) && words.next() == Some(user) {
+            let pid: i32 = entry.file_name().to_str().unwrap().parse().unwrap();
+            found += usize::from(kill_process(Pid::from_raw(pid).unwrap(), signal).is_ok());
+        }
+    }
+    assert!(found > 0, "no sshd serves {user}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silent_line_is_noticed() {
+    let sshd = Sshd::start();
+    let user = sshd.user("dash");
+    let remote = Arc::new(sshd.connect(&user.name).await);
+    let a = marker();
+    let running = tokio::spawn({
+        let (remote, text) = (Arc::clone(&remote), format!("sleep {a}"));
+        async move { remote.run(Batch::one(Cmd::shell(text))).await.remove(0) }
+    });
+    until("it runs", || lives(&a)).await;
+    let begun = Instant::now();
+    signal_sshd_of(&user.name, Signal::STOP);
+    let result = tokio::time::timeout(Duration::from_secs(15), running).await.unwrap().unwrap();
+    println!("\na silent line is noticed after {:?}", begun.elapsed());
+    signal_sshd_of(&user.name, Signal::KILL);
+    sh("pkill", &["-9", "-u", &user.name]);
+    let error = result.unwrap_err();
+    assert!(error.is_unknown() && error.to_string().contains("not responding"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cancel_also_kills_what_nobody_waits_for_any_more() {
+    let sshd = Sshd::start();
+    let user = sshd.user("dash");
+    let remote = sshd.connect(&user.name).await;
+    let a = marker();
+    let begun = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&begun);
+    let live: Live = Arc::new(move |_, _, _| flag.store(true, Ordering::Relaxed));
+    let batch = Batch { live: Some(live), ..Batch::one(Cmd::shell(format!("echo begun; sleep {a}; :"))) };
+    tokio::select! {
+        _ = remote.run(batch) => panic!("it ended"),
+        () = until("it runs", || lives(&a) && begun.load(Ordering::Relaxed)) => {}
+    }
+    remote.cancel(Duration::from_secs(1)).await;
+    assert!(!lives(&a));
+    assert!(run(&remote, Cmd::new(["true"])).await.ok());
+    remote.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deadline_is_a_failure_even_with_status_0() {
+    let sshd = Sshd::start();
+    let user = sshd.user("dash");
+    let remote = sshd.connect(&user.name).await;
+    let (a, file) = (marker(), user.home.join("begun"));
+    let polite = format!("trap 'exit 0' TERM; sleep {a} & wait");
+    let cmds = vec![
+        Cmd::shell(polite).timeout(Duration::from_millis(200)),
+        Cmd::new(["touch", file.to_str().unwrap()]),
+        Cmd::new(["true"]),
+    ];
+    let results = remote.run(Batch { stop_at_first_failure: true, ..Batch::all(cmds) }).await;
+    assert_eq!(ended(&results), [Ended::TimedOut, Ended::NotBegun, Ended::NotBegun]);
+    assert!(!file.exists() && !lives(&a));
+    assert!(run(&remote, Cmd::new(["true"])).await.ok());
+    remote.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_batches_at_a_time_do_not_wait_for_each_other() {
+    let sshd = Sshd::start();
+    let user = sshd.user("dash");
+    let remote = sshd.connect(&user.name).await;
+    let flag = user.home.join("flag");
+    let waits = Cmd::shell("while [ ! -e flag ]; do sleep 0.05; done").timeout(Duration::from_secs(8));
+    let touch = Cmd::new(["touch", flag.to_str().unwrap()]);
+    let (a, b) = tokio::join!(run(&remote, waits), run(&remote, touch));
+    assert!(a.ok() && b.ok(), "{a:?} {b:?}");
+    remote.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_line_that_is_cut_leaves_what_ran_unknown() {
     let sshd = Sshd::start();
@@ -230,27 +320,16 @@ async fn a_line_that_is_cut_leaves_what_ran_unknown() {
         async move { remote.run(Batch::all(cmds)).await }
     });
     until("it runs", || lives(&a)).await;
-    // The sshd that serves this user, and no other.
-    let title = format!("sshd: {}", user.name);
-    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
-        let line = std::fs::read_to_string(entry.path().join("cmdline")).unwrap_or_default();
-        if line.starts_with(&title) {
-            let pid: i32 = entry.file_name().to_str().unwrap().parse().unwrap();
-            let _ = rustix::process::kill_process(
-                rustix::process::Pid::from_raw(pid).unwrap(),
-                rustix::process::Signal::KILL,
-            );
-        }
-    }
+    signal_sshd_of(&user.name, Signal::KILL);
     let results = tokio::time::timeout(Duration::from_secs(10), running).await.unwrap().unwrap();
     assert!(results[0].as_ref().unwrap().ok());
     for result in &results[1..] {
         assert!(matches!(result, Err(TransportError::Lost { host, .. }) if host == "web"), "{result:?}");
     }
     let again = remote.run(Batch::one(Cmd::new(["true"]))).await.remove(0);
-    assert!(again.is_err());
+    assert!(matches!(again, Err(TransportError::Unreachable { .. })), "{again:?}");
     remote.close().await;
-    crate::fixture::sh("pkill", &["-9", "-u", &user.name]);
+    sh("pkill", &["-9", "-u", &user.name]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -192,10 +192,6 @@ impl Sshd {
         fs::read_to_string(self.dir.path().join("sshd.log")).unwrap_or_default()
     }
 
-    pub fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
     /// A user with this login shell: `dash`, `bash`, `busybox`, `posh` or `tcsh`.
     pub fn user(&self, shell: &str) -> User {
         let program = if shell == "busybox" {

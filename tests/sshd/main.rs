@@ -3,5 +3,8 @@
 //! Runs as root: it adds users (`piton-t-...`) and takes them away again.
 
 mod batches;
+mod connect;
+mod files;
 mod fixture;
 mod shells;
+mod sudo;

@@ -65,7 +65,8 @@ fn one(row: &Value) -> &'static str {
     let Some(call) = call(&argv).filter(|c| !is_table(row, c)) else {
         return "not what piton asks";
     };
-    let said = pvesh::cmd("pve1", &call).unwrap().argv;
+    let mut said = pvesh::cmd("pve1", &call).unwrap().argv;
+    said.drain(..said.iter().position(|a| a == "pvesh").unwrap());
     let mut expected: Vec<&str> = argv.clone();
     if let Some(at) = expected.iter().position(|a| *a == "--output-format") {
         expected.drain(at..at + 2);
@@ -158,4 +159,64 @@ fn recorded_interfaces_files_are_read() {
     }
     println!("interfaces files: {read}");
     assert!(read >= 4, "{read}");
+}
+
+/// Runs a change with a `pvesh` of our own in front of the path; `end` says what becomes of the shell meanwhile.
+fn with_fake(script: &str, end: impl FnOnce(&std::process::Child)) -> (std::process::Output, tempfile::TempDir) {
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::process::CommandExt;
+    let dir = tempfile::tempdir().unwrap();
+    let fake = dir.path().join("pvesh");
+    std::fs::write(&fake, format!("#!/bin/sh\n{script}")).unwrap();
+    std::fs::set_permissions(&fake, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let cmd = pvesh::cmd("n", &ApiCall::of(Method::Post, "/x").param("a", "b c")).unwrap();
+    let child = std::process::Command::new(&cmd.argv[0])
+        .args(&cmd.argv[1..])
+        .env("PATH", format!("{}:{}", dir.path().display(), std::env::var("PATH").unwrap()))
+        .env("TMPDIR", dir.path())
+        .env("HERE", dir.path())
+        .stdin(std::process::Stdio::null())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .process_group(0)
+        .spawn()
+        .unwrap();
+    end(&child);
+    (child.wait_with_output().unwrap(), dir)
+}
+
+fn until(what: &std::path::Path) {
+    let begun = std::time::Instant::now();
+    while !what.exists() {
+        assert!(begun.elapsed() < std::time::Duration::from_secs(20), "no {}", what.display());
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_change_outlives_its_shell_and_gives_its_words_back() {
+    let (output, dir) = with_fake("echo \"$*\"; echo oops >&2; exit 3", |_| ());
+    assert_eq!(output.status.code(), Some(3));
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "create /x --a b c --output-format json\n");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "oops\n");
+    let left: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(left, ["pvesh"]);
+
+    let script =
+        "touch \"$HERE/begun\"; until test -e \"$HERE/go\"; do sleep 0.01; done; echo line; touch \"$HERE/done\"";
+    let mut place = None;
+    let (output, dir) = with_fake(script, |child| {
+        // The shell's environment tells where it is.
+        let environ = std::fs::read(format!("/proc/{}/environ", child.id())).unwrap();
+        let environ = String::from_utf8_lossy(&environ).into_owned();
+        let here = environ.split('\0').find_map(|v| v.strip_prefix("HERE=")).map(std::path::PathBuf::from);
+        place.clone_from(&here);
+        until(&here.unwrap().join("begun"));
+        let group = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+        rustix::process::kill_process_group(group, rustix::process::Signal::HUP).unwrap();
+    });
+    assert_eq!(output.status.code(), None);
+    assert_eq!(place.as_deref(), Some(dir.path()));
+    std::fs::write(dir.path().join("go"), "").unwrap();
+    until(&dir.path().join("done"));
 }
