@@ -67,9 +67,9 @@ pub fn lines(diff: &Diff, limit: Option<usize>) -> Vec<Line> {
     out
 }
 
-/// A change: what it does, its diff, and the two things that one must know before: that it reverts by itself, or that
-/// there is no undo.
-pub fn change(change: &Change, limit: Option<usize>) -> Vec<Line> {
+/// A change: what it does, its diff, and that it reverts by itself where it does; with `undo` also that it has none of
+/// its own, which one wants to know before, not at each step of a run.
+pub fn change(change: &Change, limit: Option<usize>, undo: bool) -> Vec<Line> {
     let mut out = vec![Line::new(Mark::Same, clean::line(&change.what))];
     for line in lines(&change.diff, limit) {
         out.push(Line::new(line.mark, format!("  {}", line.text)));
@@ -78,7 +78,9 @@ pub fn change(change: &Change, limit: Option<usize>) -> Vec<Line> {
         let text = format!("  reverts by itself unless confirmed within {}", span(within));
         out.push(Line::new(Mark::Note, text));
     }
-    if let Undo::Impossible(why) = &change.undo {
+    if let Undo::Impossible(why) = &change.undo
+        && undo
+    {
         out.push(Line::new(Mark::Note, format!("  cannot be undone by itself: {}", clean::line(why))));
     }
     out

@@ -195,7 +195,10 @@ impl Text {
     }
 
     fn changes(&self, task: &TaskView) -> Vec<String> {
-        let lines = task.changes.iter().flat_map(|c| diff::change(c, self.limit()));
+        let lines = task
+            .changes
+            .iter()
+            .flat_map(|c| diff::change(c, self.limit(), self.options.verbosity == Verbosity::Verbose));
         lines.flat_map(|line: Line| indented(&line.painted(self.options.paint))).collect()
     }
 
@@ -288,11 +291,13 @@ fn header(start: &Start, paint: Paint) -> Vec<String> {
     // A plan leaves nothing behind, so its id would lead nowhere.
     let id = if start.command == "plan" { String::new() } else { format!(" {}", start.run) };
     let title = format!("{}{id}: {}", start.command, start.runbook);
-    let lab = if start.lab { "  (lab: simulated Proxmox)" } else { "" };
     let mut out = vec![paint.bold(&clean::line(&title))];
     let with = clean::line(&start.inventory);
     let path = clean::line(&start.path);
-    out.push(if path.is_empty() { format!("  with {with}{lab}") } else { format!("  {path} with {with}{lab}") });
+    out.push(if path.is_empty() { format!("  with {with}") } else { format!("  {path} with {with}") });
+    if start.lab {
+        out.push("  lab: simulated Proxmox".to_string());
+    }
     if !start.hosts.is_empty() {
         out.push(format!("  hosts: {}", clean::line(&start.hosts.join(", "))));
     }
