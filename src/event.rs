@@ -143,6 +143,24 @@ pub enum Event {
         /// True if the node is the lab's simulated one.
         lab: bool,
     },
+    /// A run that was cut off or stopped goes on. Follows anything, also [`Event::RunEnded`].
+    Resumed {
+        /// `user@machine`.
+        operator: String,
+        /// Version of piton.
+        piton: String,
+        /// Digest of the program as it is now.
+        digest: String,
+        /// Steps that the operator said to run again.
+        redo: Vec<StepKey>,
+        /// Steps that the operator said were done.
+        done: Vec<StepKey>,
+    },
+    /// A task that was done before the run was cut off, and is not done again. Progress.
+    Kept {
+        /// Which.
+        task: TaskKey,
+    },
     /// A section begins.
     SectionStarted {
         /// Position from 0.
@@ -431,7 +449,14 @@ pub struct ActionResult {
 impl Event {
     /// True if the journal must hold it before the run goes on.
     pub fn is_durable(&self) -> bool {
-        !matches!(self, Self::Output { .. } | Self::TaskLog { .. } | Self::Waiting { .. } | Self::Forecasted { .. })
+        !matches!(
+            self,
+            Self::Output { .. }
+                | Self::TaskLog { .. }
+                | Self::Waiting { .. }
+                | Self::Forecasted { .. }
+                | Self::Kept { .. }
+        )
     }
 }
 

@@ -48,6 +48,12 @@ pub struct Task {
     pub begun: usize,
     /// What it registered.
     pub out: Value,
+    /// What the operator answered in it, in order.
+    pub answers: Vec<String>,
+    /// True once what it did was taken back.
+    pub taken_back: bool,
+    /// Which life of the run it belongs to: 0, and one more each time the run is resumed.
+    pub life: u32,
 }
 
 /// A checkpoint of a guest in a run.
@@ -103,8 +109,14 @@ pub struct RunState {
     pub path: String,
     /// Inventory file.
     pub inventory: String,
+    /// Digest of the program, as last started or resumed.
+    pub digest: String,
+    /// `--set` and inputs as given.
+    pub vars: Value,
     /// Milliseconds since the epoch.
     pub started: u64,
+    /// How often the run was resumed.
+    pub life: u32,
     /// Section that runs now.
     pub section: usize,
     /// Names of the sections begun, by index.
@@ -138,7 +150,7 @@ impl RunState {
     /// [`Illegal`]; the state is unchanged then.
     pub fn apply(&mut self, stamped: &Stamped) -> Result<(), Illegal> {
         let event = &stamped.event;
-        if let Event::RunStarted { run, command, runbook, path, inventory, .. } = event {
+        if let Event::RunStarted { run, command, runbook, path, inventory, digest, vars, .. } = event {
             if self.run.is_some() {
                 return Err(illegal("run_started", "the run has started already"));
             }
@@ -147,11 +159,19 @@ impl RunState {
             self.runbook.clone_from(runbook);
             self.path.clone_from(path);
             self.inventory.clone_from(inventory);
+            self.digest.clone_from(digest);
+            self.vars.clone_from(vars);
             self.started = stamped.at;
             return Ok(());
         }
         if self.run.is_none() {
             return Err(illegal("the first event", "it is not run_started"));
+        }
+        if let Event::Resumed { digest, .. } = event {
+            self.ended = None;
+            self.life += 1;
+            self.digest.clone_from(digest);
+            return Ok(());
         }
         if self.ended.is_some() && event.is_durable() {
             return Err(illegal("an event", "the run has ended"));
@@ -178,6 +198,7 @@ impl RunState {
                 }
                 entry.state = TaskState::Between;
             }
+            Event::Answered { task, answer } => self.open(task, "answered")?.answers.push(answer.clone()),
             Event::TaskEnded { task, outcome, out, .. } => {
                 let entry = self.open(task, "task_ended")?;
                 entry.state = TaskState::Ended(outcome.clone());
@@ -203,11 +224,17 @@ impl RunState {
                     entry.rolled_back = true;
                     let section = entry.section;
                     self.applied.retain(|a| a.task.host != *guest || a.section < section);
+                    for (key, task) in &mut self.tasks {
+                        task.taken_back |= key.host == *guest && task.section >= section;
+                    }
                 }
             }
             Event::UndoEnded { task, what, failed: None } => {
                 if let Some(at) = self.applied.iter().rposition(|a| a.task == *task && a.change.what == *what) {
                     self.applied.remove(at);
+                }
+                if let Some(entry) = self.tasks.get_mut(task) {
+                    entry.taken_back = true;
                 }
             }
             Event::RunEnded { end, .. } => self.ended = Some(*end),
@@ -217,11 +244,12 @@ impl RunState {
     }
 
     fn task_started(&mut self, task: &TaskKey, params: &str) -> Result<(), Illegal> {
-        if let Some(old) = self.tasks.get(task)
-            && !matches!(old.state, TaskState::Ended(_))
-        {
+        // A task that was cut off starts anew when the run is resumed; within one life of a run it starts once.
+        let old = self.tasks.get(task);
+        if old.is_some_and(|t| t.life == self.life && !matches!(t.state, TaskState::Ended(_))) {
             return Err(illegal("task_started", &format!("{task} is under way")));
         }
+        let answers = old.map(|t| t.answers.clone()).unwrap_or_default();
         let entry = Task {
             state: TaskState::Started,
             section: self.section,
@@ -231,6 +259,9 @@ impl RunState {
             changes: Vec::new(),
             begun: 0,
             out: Value::Null,
+            answers,
+            taken_back: false,
+            life: self.life,
         };
         self.tasks.insert(task.clone(), entry);
         Ok(())

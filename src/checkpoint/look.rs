@@ -4,14 +4,17 @@ use super::{CheckpointError, GuestRef, firewall};
 use crate::cmd::{ApiAnswer, ApiCall};
 use crate::event::Coverage;
 use crate::pve::coverage::{self, Storage};
-use crate::pve::{SnapshotList, config};
-use crate::transport::api::{ApiError, NodeApi};
+use crate::pve::{SnapshotList, Upid, config};
+use crate::transport::api::{ApiError, NodeApi, OnLog};
 use serde_json::Value;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-/// How long a snapshot task (an earlier try of ours, or someone else's) is waited for.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// How long a lock without a task is looked at again: a task sets and drops it a moment after its own name.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long an earlier task is followed.
+const FOLLOW: Duration = Duration::from_secs(1800);
 
 /// What was seen of a guest.
 #[derive(Debug, Clone)]
@@ -28,6 +31,8 @@ pub struct GuestLook {
     pub storages: Vec<Storage>,
     /// Its firewall file; `None` if there is none.
     pub firewall: Option<String>,
+    /// Tasks that take, drop or go back to a snapshot of it right now.
+    pub tasks: Vec<Upid>,
 }
 
 impl GuestLook {
@@ -41,6 +46,7 @@ impl GuestLook {
             ApiCall::get(guest.path("/status/current")),
             ApiCall::get(guest.path("/snapshot")),
             ApiCall::get("/storage"),
+            ApiCall::get("/nodes/{node}/tasks").param("source", "active").param("vmid", guest.vmid.to_string()),
         ];
         let looked = api.gets_and_run(&calls, vec![firewall::read_cmd(guest.vmid)]).await;
         let mut answers = looked.answers.into_iter();
@@ -50,6 +56,7 @@ impl GuestLook {
         let answer = |error| CheckpointError::Answer { guest: guest.name.clone(), error };
         let list = SnapshotList::parse(&data(guest, next())?).map_err(answer)?;
         let storages = Storage::list(&data(guest, next())?).map_err(answer)?;
+        let tasks = next().map(|answer| running(answer.data())).unwrap_or_default();
         let failed = |why: String| CheckpointError::Failed {
             guest: guest.name.clone(),
             what: "a look at the firewall file".into(),
@@ -57,18 +64,19 @@ impl GuestLook {
         };
         let file = looked.outputs.into_iter().next().ok_or_else(|| failed("no output".into()))?;
         let file = file.map_err(|e| failed(e.to_string()))?;
-        let running = match config::text(&status, "status").as_deref() {
+        let is_running = match config::text(&status, "status").as_deref() {
             Some("running") => true,
             Some("stopped") => false,
             other => return Err(failed(format!("its status is {other:?}"))),
         };
         Ok(Self {
             lock: config::text(&config, "lock").or_else(|| config::text(&status, "lock")),
-            running,
+            running: is_running,
             list,
             storages,
             firewall: firewall::read(&file).map_err(failed)?,
             config,
+            tasks,
         })
     }
 
@@ -77,23 +85,38 @@ impl GuestLook {
         coverage::coverage(&guest.name, &self.config, &self.storages, datasets)
     }
 
-    /// Looks until the guest is not locked. A snapshot task that still runs (an earlier try of ours, whose line was
-    /// lost) is waited for, two minutes at most; any other lock is refused at once.
+    /// Looks until nothing else works on the guest. A snapshot task that still runs (an earlier try of ours, whose
+    /// line was lost) is followed to its end; a lock that nobody holds any more is refused, as any other.
     ///
     /// # Errors
     /// [`CheckpointError::Locked`], and as [`at`](Self::at).
-    pub async fn settled(api: &NodeApi, guest: &GuestRef) -> Result<Self, CheckpointError> {
+    pub async fn settled(api: &NodeApi, guest: &GuestRef, on_log: OnLog<'_>) -> Result<Self, CheckpointError> {
         let begun = Instant::now();
         loop {
             let look = Self::at(api, guest).await?;
+            if let Some(upid) = look.tasks.first() {
+                // How it ends is not asked: what there is afterwards is looked at.
+                api.follow(upid, FOLLOW, on_log).await.map_err(|e| CheckpointError::api(guest, e))?;
+                continue;
+            }
             let Some(lock) = look.lock.clone() else { return Ok(look) };
             let passing = matches!(lock.as_str(), "snapshot" | "snapshot-delete" | "rollback");
             if !passing || begun.elapsed() >= PATIENCE {
                 return Err(CheckpointError::Locked { guest: guest.name.clone(), vmid: guest.vmid, lock });
             }
-            sleep(Duration::from_secs(1)).await;
+            sleep(Duration::from_millis(500)).await;
         }
     }
+}
+
+/// Running tasks about snapshots out of a list of active ones.
+fn running(list: &Value) -> Vec<Upid> {
+    let rows = list.as_array().map(Vec::as_slice).unwrap_or_default();
+    rows.iter()
+        .filter(|row| row.get("endtime").is_none())
+        .filter_map(|row| Upid::of(row.get("upid")?))
+        .filter(|upid| matches!(upid.kind.as_str(), "qmsnapshot" | "qmdelsnapshot" | "qmrollback"))
+        .collect()
 }
 
 /// The data of an answer; an error for anything but 200.

@@ -54,7 +54,7 @@ pub async fn rollback(
     plan: &GoBack,
     on_log: OnLog<'_>,
 ) -> Result<Back, CheckpointError> {
-    let before = GuestLook::settled(api, guest).await?;
+    let before = GuestLook::settled(api, guest, on_log).await?;
     let name = &plan.name;
     let missing =
         |why: &str| CheckpointError::Missing { guest: guest.name.clone(), name: name.clone(), why: why.to_string() };
@@ -67,7 +67,13 @@ pub async fn rollback(
     }
     let dropped = clear_the_way(api, guest, &before, name, on_log).await?;
     let call = ApiCall::of(Method::Post, guest.path(&format!("/snapshot/{name}/rollback"))).follow(FOLLOW);
-    let went = done(api, guest, &call, &format!("rollback to {name}"), on_log).await;
+    let what = format!("rollback to {name}");
+    let mut went = done(api, guest, &call, &what, on_log).await;
+    if matches!(&went, Err(CheckpointError::Failed { why, .. }) if why.starts_with("VM is locked (")) {
+        // An earlier try was still on its way and has the lock now: after it comes ours.
+        GuestLook::settled(api, guest, on_log).await?;
+        went = done(api, guest, &call, &what, on_log).await;
+    }
     if let Err(CheckpointError::Failed { guest: of, what, why }) = went {
         return Err(CheckpointError::Failed { guest: of, what, why: format!("{why}{}", left(api, guest).await) });
     }

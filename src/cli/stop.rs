@@ -58,7 +58,7 @@ impl From<JournalError> for Stop {
         match error {
             JournalError::NoSuchRun { .. } => Self::input(message).hint("`piton runs list` shows the runs there are"),
             JournalError::Ambiguous { .. } => Self::input(message).hint("write the whole id"),
-            JournalError::Write { .. } | JournalError::Read { .. } => Self::local(message),
+            JournalError::Write { .. } | JournalError::Read { .. } | JournalError::InUse { .. } => Self::local(message),
             JournalError::Damaged { .. } | JournalError::Newer { .. } | JournalError::Illegal(_) => {
                 Self::input(message)
             }

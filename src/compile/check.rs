@@ -3,20 +3,23 @@
 //! What depends on nothing that is only known while running is rendered and given to the module; of the rest at least
 //! the names and keys are checked.
 
+use super::circle::circle;
 use super::names::{Names, Registered};
 use super::params;
-use super::scope::{Layers, variables_in};
+use super::place::{Place, line_end, shown_path};
+use super::scope::Layers;
 use super::{Section, Step};
 use crate::load::expr::Expr;
 use crate::load::inventory::Vars;
 use crate::load::node::{Key, Kind, Node};
 use crate::load::runbook::{RawStep, Runbook};
-use crate::load::source::{Diagnostic, FileId, Sources, Span};
+use crate::load::source::{Diagnostic, FileId, Sources};
 use crate::load::{local, locate, read, template, template_names};
 use crate::modules::Want;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 /// Items of a static loop that are checked one by one.
 const ITEMS: usize = 64;
@@ -37,7 +40,7 @@ pub(super) fn check(input: &Input<'_>, sources: &mut Sources, diagnostics: &mut 
     registered.ever = raws().filter_map(|s| s.register.as_ref().map(|(name, _)| name.clone())).collect();
     registered.ever.sort();
     registered.ever.dedup();
-    let mut checker = Checker { input, sources, diagnostics, templates: BTreeMap::new() };
+    let mut checker = Checker { input, sources, diagnostics, templates: BTreeMap::new(), scopes: BTreeMap::new() };
     checker.variables(&registered);
     let all: Vec<String> = input.layers.inventory.hosts.iter().map(|h| h.name.clone()).collect();
     for (raw, step) in raws().zip(input.sections.iter().flat_map(|s| &s.steps)) {
@@ -57,6 +60,8 @@ struct Checker<'a, 'b> {
     diagnostics: &'b mut Vec<Diagnostic>,
     /// Template files that were read.
     templates: BTreeMap<PathBuf, Option<FileId>>,
+    /// Scopes of hosts outside of any step.
+    scopes: BTreeMap<String, Rc<Value>>,
 }
 
 impl Checker<'_, '_> {
@@ -105,12 +110,22 @@ impl Checker<'_, '_> {
         }
     }
 
+    /// The scope of a step without results: one for all steps that have no names of their own.
+    fn scope(&mut self, step: &Step, host: &str) -> Rc<Value> {
+        let layers = self.input.layers;
+        let build = || Rc::new(layers.scope(host, &step.vars, &step.inputs, &Map::new(), None));
+        if !step.vars.is_empty() || !step.inputs.is_empty() {
+            return build();
+        }
+        self.scopes.entry(host.to_string()).or_insert_with(build).clone()
+    }
+
     fn step(&mut self, raw: &RawStep, step: &Step, host: &str, registered: &Registered) {
         let layers = self.input.layers;
         let none = Map::new();
-        let scope = layers.scope(host, &step.vars, &step.inputs, &none, None);
-        let names =
-            Names { layers, host, step: &step.vars, registered, own: None, item: false, anytime: false, scope: &scope };
+        let shared = self.scope(step, host);
+        let scope = shared.as_ref();
+        let names = Names { layers, host, step: &step.vars, registered, own: None, item: false, anytime: false, scope };
         for (_, node) in &step.vars {
             let _ = self.texts(node, &Names { item: step.each.is_some(), ..names }, false);
         }
@@ -120,18 +135,18 @@ impl Checker<'_, '_> {
                 let _ = self.texts(node, &Names { scope: &outer, ..names }, false);
             }
         }
-        let items = self.items(step, &names, &scope);
+        let items = self.items(step, &names, scope);
         let inner = Names { item: step.each.is_some(), ..names };
         let mut skipped = false;
         for expr in &raw.inherited.when {
-            skipped |= self.condition(expr, &inner, &scope, "when");
+            skipped |= self.condition(expr, &inner, scope, "when");
         }
         let after = Names { own: step.register.as_deref(), ..inner };
         for (expr, key) in
             [(&step.until, "until"), (&step.changed_when, "changed_when"), (&step.failed_when, "failed_when")]
         {
             if let Some(expr) = expr {
-                self.condition(expr, &after, &scope, key);
+                self.condition(expr, &after, scope, key);
             }
         }
         if let Some(name) = &raw.name {
@@ -153,8 +168,11 @@ impl Checker<'_, '_> {
         }
         let items = if uses_item { items.unwrap_or_default() } else { vec![None] };
         for item in items.iter().take(ITEMS) {
-            let scope = layers.scope(host, &step.vars, &step.inputs, &none, item.as_ref());
-            let value = match template::render(&raw.params, &scope) {
+            let shared = match item {
+                None => Rc::clone(&shared),
+                Some(_) => Rc::new(layers.scope(host, &step.vars, &step.inputs, &none, item.as_ref())),
+            };
+            let value = match template::render(&raw.params, &shared) {
                 Ok(value) => value,
                 Err(error) => {
                     self.diagnostics.push(error);
@@ -327,7 +345,7 @@ impl Checker<'_, '_> {
             Err(error) => {
                 let mut diagnostic = Diagnostic::error("P0605", place, error.to_string()).label("no such file");
                 if let local::LocalError::Missing { looked, .. } = error {
-                    let shown: Vec<String> = looked.iter().map(|folder| self.folder(folder)).collect();
+                    let shown: Vec<String> = looked.iter().map(|folder| shown_path(folder)).collect();
                     diagnostic = diagnostic.hint(format!("looked in {}", shown.join(", ")));
                 }
                 self.diagnostics.push(diagnostic);
@@ -340,7 +358,7 @@ impl Checker<'_, '_> {
         let id = if let Some(known) = self.templates.get(&path) {
             *known
         } else {
-            let shown = self.folder(&path);
+            let shown = shown_path(&path);
             let id = read::text(&path, &shown, "the template", Some(place), self.sources, self.diagnostics);
             self.templates.insert(path, id);
             id
@@ -350,77 +368,7 @@ impl Checker<'_, '_> {
         let before = self.diagnostics.len();
         let _ = self.template(&text, Place::File(id), names, false);
         for error in &mut self.diagnostics[before..] {
-            error.also.get_or_insert((place, "used here".to_string()));
+            error.also.get_or_insert_with(|| Box::new((place, "used here".to_string())));
         }
     }
-
-    /// A path as the user would type it from the current folder.
-    fn folder(&self, path: &Path) -> String {
-        let here = std::env::current_dir().unwrap_or_default();
-        let short = path.strip_prefix(&here).unwrap_or(path).display().to_string();
-        if short.is_empty() { ".".to_string() } else { short }
-    }
-}
-
-/// Where a template stands.
-#[derive(Clone, Copy)]
-enum Place {
-    /// In a scalar of a YAML file.
-    Scalar(Span),
-    /// A file of its own.
-    File(FileId),
-}
-
-impl Place {
-    fn whole(self) -> Span {
-        match self {
-            Self::Scalar(span) => span,
-            Self::File(file) => Span { file, start: 0, end: 0 },
-        }
-    }
-
-    fn span(self, sources: &Sources, text: &str, range: (usize, usize)) -> Span {
-        match self {
-            Self::Scalar(span) => locate::within(sources, span, text, range.0..range.1),
-            Self::File(file) => {
-                let cut = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-                Span { file, start: cut(range.0), end: cut(range.1) }
-            }
-        }
-    }
-}
-
-fn line_end(text: &str, at: usize) -> usize {
-    text[at..].find('\n').map_or(text.len(), |n| at + n)
-}
-
-/// The names from a variable back to itself.
-fn circle(merged: &[(&str, &Node)], name: &str) -> Option<Vec<String>> {
-    fn visit(
-        merged: &[(&str, &Node)],
-        name: &str,
-        target: &str,
-        chain: &mut Vec<String>,
-        seen: &mut Vec<String>,
-    ) -> bool {
-        let Some((_, node)) = merged.iter().find(|(n, _)| *n == name) else { return false };
-        for used in variables_in(node) {
-            if used == target {
-                chain.push(used);
-                return true;
-            }
-            if seen.contains(&used) {
-                continue;
-            }
-            seen.push(used.clone());
-            chain.push(used.clone());
-            if visit(merged, &used, target, chain, seen) {
-                return true;
-            }
-            chain.pop();
-        }
-        false
-    }
-    let mut chain = vec![name.to_string()];
-    visit(merged, name, name, &mut chain, &mut Vec::new()).then_some(chain)
 }

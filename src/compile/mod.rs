@@ -1,12 +1,14 @@
 //! From what was loaded to what will run: a flat, checked program. Pure.
 
 mod check;
+mod circle;
 pub mod explain;
 pub mod guards;
 mod keys;
 mod lint;
 mod names;
 mod params;
+mod place;
 mod program;
 pub mod project;
 pub mod scope;
@@ -17,6 +19,8 @@ pub mod targets;
 pub use program::{Failed, Options, Wanted, program, wanted_inputs};
 
 use crate::key::StepKey;
+pub use crate::load::runbook::{CheckpointMode, OnFailure};
+
 use crate::load::expr::Expr;
 use crate::load::inventory::Inventory;
 use crate::load::node::Node;
@@ -65,30 +69,6 @@ pub struct Section {
     pub on_failure: OnFailure,
     /// Steps in order.
     pub steps: Vec<Step>,
-}
-
-/// `checkpoint:` of a section.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum CheckpointMode {
-    /// Before the first real change of each guest.
-    #[default]
-    Auto,
-    /// At the section's start, of each guest in it.
-    Always,
-    /// Not at all; said in plan and report.
-    Never,
-}
-
-/// `on_failure:` of a section.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum OnFailure {
-    /// Stop; the report says how to go back.
-    #[default]
-    Stop,
-    /// Roll every guest changed in the section back.
-    Rollback,
-    /// Ask the operator; without a terminal, stop.
-    Ask,
 }
 
 /// One module call on some hosts.

@@ -41,8 +41,8 @@ pub struct Undefined {
     pub(super) hint: Option<String>,
 }
 
-fn undefined(message: String, hint: Option<String>) -> Option<Undefined> {
-    Some(Undefined { code: "P0404", message, hint })
+fn undefined(message: String, hint: Option<String>) -> Undefined {
+    Undefined { code: "P0404", message, hint }
 }
 
 impl Names<'_> {
@@ -52,17 +52,17 @@ impl Names<'_> {
         match first.as_str() {
             "out" => self.out(rest),
             "item" if self.item => None,
-            "item" => undefined(
+            "item" => Some(undefined(
                 "`item` is only there in a step with `loop:`".to_string(),
                 Some("add `loop:`, or use the value itself".to_string()),
-            ),
-            "facts" => undefined(
+            )),
+            "facts" => Some(undefined(
                 "`facts` are not gathered by this version".to_string(),
                 Some("run a command with `register: x` and use `out.x.stdout`".to_string()),
-            ),
+            )),
             "host" | "roles" | "guests" | "secrets" | "inputs" => self.walk(first, rest),
             name if self.is_variable(name) => self.walk(first, rest),
-            name => self.unknown(name),
+            name => Some(self.unknown(name)),
         }
     }
 
@@ -83,7 +83,7 @@ impl Names<'_> {
     }
 
     fn out(&self, rest: &[String]) -> Option<Undefined> {
-        let Some(name) = rest.first() else { return None };
+        let name = rest.first()?;
         if self.own == Some(name) {
             return None;
         }
@@ -120,7 +120,7 @@ impl Names<'_> {
             let next = match value {
                 Value::Object(map) => match map.get(key) {
                     Some(next) => next,
-                    None => return self.missing(&seen, key, map),
+                    None => return Some(self.missing(&seen, key, map)),
                 },
                 Value::Array(items) => key.parse::<usize>().ok().and_then(|i| items.get(i))?,
                 _ => return None,
@@ -131,7 +131,7 @@ impl Names<'_> {
         None
     }
 
-    fn missing(&self, seen: &str, key: &str, map: &Map<String, Value>) -> Option<Undefined> {
+    fn missing(&self, seen: &str, key: &str, map: &Map<String, Value>) -> Undefined {
         let known = map.keys().map(String::as_str);
         let hint = suggest::hint(
             key,
@@ -165,7 +165,7 @@ impl Names<'_> {
         undefined(what, hint)
     }
 
-    fn unknown(&self, name: &str) -> Option<Undefined> {
+    fn unknown(&self, name: &str) -> Undefined {
         if self.registered.ever.iter().any(|r| r == name) {
             return undefined(
                 format!("`{name}` is not defined"),

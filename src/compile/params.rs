@@ -45,7 +45,7 @@ pub fn parse(raw: &RawStep, value: Value, diagnostics: &mut Vec<Diagnostic>) -> 
 /// The value at a path; the module's key where the path leads to nothing of its own.
 fn place(raw: &RawStep, path: &[String]) -> Span {
     let node = raw.params.at(path);
-    if std::ptr::eq(node, &raw.params) && matches!(node.kind, Kind::Map(_) | Kind::Null) {
+    if std::ptr::eq(node, &raw const raw.params) && matches!(node.kind, Kind::Map(_) | Kind::Null) {
         raw.module_key.span
     } else {
         node.span

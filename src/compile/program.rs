@@ -96,9 +96,9 @@ pub fn program(options: &Options) -> Result<Program, Failed> {
 
 /// Drops what only follows from something else that is said.
 fn quieten(diagnostics: &mut Vec<Diagnostic>) {
-    if diagnostics.iter().any(|d| d.code == "P0801") {
-        // A missing input is nothing, and nothing has the wrong type everywhere.
-        diagnostics.retain(|d| d.code != "P0503");
+    if diagnostics.iter().any(|d| matches!(d.code, "P0801" | "P0802")) {
+        // An input without a right value is nothing, and nothing fits nowhere.
+        diagnostics.retain(|d| !matches!(d.code, "P0503" | "P0504"));
     }
     let secrets: Vec<Span> = diagnostics.iter().filter(|d| d.code == "P0702").filter_map(|d| d.span).collect();
     let around = |s: Span, inner: &Span| s.file == inner.file && s.start <= inner.start && inner.end <= s.end;

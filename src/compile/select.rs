@@ -72,15 +72,15 @@ pub fn select(options: &Options, sections: &mut [Section], diagnostics: &mut Vec
 
 /// As in Ansible: `always` runs unless it is skipped by name, `never` runs only if it is asked for.
 fn out_by_tags(options: &Options, step: &Step) -> Option<String> {
-    let has = |tag: &String| step.tags.contains(tag);
-    if let Some(tag) = options.skip_tags.iter().find(|t| has(t)) {
+    let has = |tag: &str| step.tags.iter().any(|t| t == tag);
+    if let Some(tag) = options.skip_tags.iter().find(|t| step.tags.contains(t)) {
         return Some(format!("--skip-tags {tag}"));
     }
-    let asked = options.tags.iter().any(|t| has(t));
-    if has(&"never".to_string()) && !asked {
+    let asked = options.tags.iter().any(|t| step.tags.contains(t));
+    if has("never") && !asked {
         return Some("tag never".to_string());
     }
-    if !options.tags.is_empty() && !asked && !has(&"always".to_string()) {
+    if !options.tags.is_empty() && !asked && !has("always") {
         return Some(format!("not in --tags {}", options.tags.join(",")));
     }
     None

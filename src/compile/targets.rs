@@ -23,12 +23,11 @@ pub fn resolve(patterns: &[&str], inventory: &Inventory) -> Result<Vec<String>, 
     let mut positive = false;
     for (i, pattern) in patterns.iter().enumerate() {
         for part in pattern.split(',').map(str::trim).filter(|p| !p.is_empty()) {
-            let (name, list) = match part.strip_prefix('!') {
-                Some(name) => (name.trim(), &mut without),
-                None => {
-                    positive = true;
-                    (part, &mut with)
-                }
+            let (name, list) = if let Some(name) = part.strip_prefix('!') {
+                (name.trim(), &mut without)
+            } else {
+                positive = true;
+                (part, &mut with)
             };
             if let Some(group) = inventory.groups.iter().find(|g| g.name == name) {
                 list.extend(group.hosts.iter().map(String::as_str));

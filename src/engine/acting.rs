@@ -74,7 +74,7 @@ impl Engine {
                 let remote = self.line_to_act(&actor.asker.host).await?;
                 self.filed(actor, action, remote.fetch(&file).await).await
             }
-            Action::Prompt(kind) => match self.operator.ask(&actor.asker.host, kind).await {
+            Action::Prompt(kind) => match self.answer(actor, kind).await {
                 Err(nobody) => Ok(Done::failed(format!("nobody answered: {nobody}"))),
                 Ok(answer) => {
                     let refused = match kind {
@@ -88,6 +88,19 @@ impl Engine {
                     Ok(Done { answer: Some(answer), ..Done::fine() })
                 }
             },
+        }
+    }
+
+    /// The operator's answer: the one given before the run was cut off, or a new one.
+    async fn answer(
+        &self,
+        actor: &Actor,
+        kind: &crate::modules::PromptKind,
+    ) -> Result<String, super::operator::NoAnswer> {
+        let before = actor.task.as_ref().and_then(|t| self.before.tasks.get(t)).and_then(|t| t.answers.first());
+        match before {
+            Some(answer) => Ok(answer.clone()),
+            None => self.operator.ask(&actor.asker.host, kind).await,
         }
     }
 

@@ -79,13 +79,20 @@ impl Engine {
         if !possible {
             return Err(Trouble::Failed(why));
         }
+        // A checkpoint that was begun before the run was cut off keeps its name: if it is there, it is found.
+        let begun = |c: &crate::state::Checkpoint| c.guest == guest.name && c.section == section && !c.rolled_back;
+        let old = self.before.checkpoints.iter().find(|c| begun(c));
+        if old.is_some_and(|c| c.taken) {
+            return Ok(());
+        }
         let number = self.recorder.with_state(|s| s.checkpoints.len()) + 1;
         let marker = Marker {
             run: self.options.run.clone(),
             section: self.program.sections[section].name.clone(),
             by: self.options.operator.clone(),
         };
-        let name = snapshot::name(&self.options.run, u32::try_from(number).unwrap_or(u32::MAX));
+        let fresh = || snapshot::name(&self.options.run, u32::try_from(number).unwrap_or(u32::MAX));
+        let name = old.map_or_else(fresh, |c| c.name.clone());
         let new = checkpoint::NewCheckpoint { name: name.clone(), marker };
         self.recorder.record(Event::CheckpointStarted { guest: guest.name.clone(), section, name: name.clone() })?;
         let recorder = self.recorder.clone();

@@ -28,7 +28,7 @@ mod task;
 mod trouble;
 
 pub use plan::plan;
-pub use run::{Ending, rollback_checkpoint, rollback_run, run};
+pub use run::{Ending, Words, resume, rollback_checkpoint, rollback_run, run};
 pub use trouble::Trouble;
 
 use crate::compile::Program;
@@ -36,6 +36,7 @@ use crate::event::Sink;
 use crate::journal::{RunDir, StateDir};
 use crate::key::RunId;
 use crate::secret::Vault;
+use crate::state::RunState;
 use crate::transport::Connect;
 use cancel::Cancel;
 use clock::Clock;
@@ -92,12 +93,17 @@ pub struct Options {
 pub struct Engine {
     program: Arc<Program>,
     lines: Lines,
+    vault: Arc<Vault>,
     recorder: Arc<Recorder>,
     operator: Arc<dyn Operator>,
     cancel: Cancel,
     clock: Arc<dyn Clock>,
     options: Options,
     forks: Arc<Semaphore>,
+    /// What was known of the run when it was resumed; empty for a new one.
+    before: RunState,
+    /// What the operator said of steps that may have run.
+    words: Words,
     /// What steps registered, by host.
     outs: Mutex<BTreeMap<String, Map<String, Value>>>,
     /// Checkpoints already seen to, by section and guest.
@@ -105,10 +111,11 @@ pub struct Engine {
 }
 
 impl Engine {
-    fn new(parts: Parts, recorder: Arc<Recorder>) -> Self {
+    fn new(parts: Parts, recorder: Arc<Recorder>, before: RunState, words: Words) -> Self {
         let Parts { program, connect, vault, operator, clock, cancel, options, .. } = parts;
         Self {
-            lines: Lines::new(connect, program.inventory.clone(), vault, recorder.clone()),
+            lines: Lines::new(connect, program.inventory.clone(), vault.clone(), recorder.clone()),
+            vault,
             forks: Arc::new(Semaphore::new(options.forks.max(1))),
             program,
             recorder,
@@ -116,6 +123,8 @@ impl Engine {
             cancel,
             clock,
             options,
+            before,
+            words,
             outs: Mutex::default(),
             guards: Mutex::default(),
         }

@@ -3,12 +3,13 @@
 use super::prepare::{Item, Prepared};
 use super::recorder::Recorder;
 use super::trouble::Trouble;
-use super::{Engine, Parts};
+use super::{Engine, Parts, Words};
 use crate::checkpoint;
 use crate::compile::{CheckpointMode, Step};
 use crate::event::{Event, Forecast};
 use crate::key::TaskKey;
 use crate::modules::{Change, Nature};
+use crate::state::RunState;
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -42,7 +43,7 @@ struct Sofar {
 /// None that come from a journal: a plan writes none.
 pub async fn plan(parts: Parts) -> Planned {
     let recorder = Arc::new(Recorder::new(None, parts.sinks.clone(), parts.clock.clone()));
-    let engine = Engine::new(parts, recorder);
+    let engine = Engine::new(parts, recorder, RunState::default(), Words::new());
     let mut sofar = Sofar::default();
     for index in 0..engine.program.sections.len() {
         let section = &engine.program.sections[index];
@@ -139,7 +140,12 @@ impl Engine {
             return (Forecast::CannotKnow(format!("{host} does not answer")), None);
         }
         match self.decide(&prepared).await {
-            Ok(decision) if decision.changes.is_empty() => (Forecast::AlreadySo, None),
+            Ok(decision) if decision.changes.is_empty() => {
+                for text in decision.notes {
+                    self.recorder.progress(Event::Warning { text });
+                }
+                (Forecast::AlreadySo, None)
+            }
             Ok(decision) => {
                 sofar.pending.insert(host.to_string());
                 let guest = if Self::wants_checkpoint(step, &prepared, &decision.changes) {

@@ -5,7 +5,7 @@ use super::asking::Asker;
 use super::trouble::Trouble;
 use crate::compile::{Step, scope};
 use crate::load::template;
-use crate::modules::{Cx, GuestRef, Instance};
+use crate::modules::{Cx, GuestRef, Instance, LocalBody};
 use serde_json::{Map, Value};
 
 /// A step on a host, ready.
@@ -108,10 +108,20 @@ impl Engine {
         }
         let mut cx = self.cx(host);
         for want in instance.local_files() {
-            let file = self.program.load_file(&want, &scope).map_err(|e| Trouble::Failed(e.to_string()))?;
+            let mut file = self.program.load_file(&want, &scope).map_err(|e| Trouble::Failed(e.to_string()))?;
+            self.conceal(&mut file.body);
             cx.files.push(file);
         }
         Ok(Prepared { instance, cx, asker: self.asker(step, host) })
+    }
+
+    /// A local file that holds a secret's value compares with what a host sends back, where it stands as a mark.
+    fn conceal(&self, body: &mut LocalBody) {
+        match body {
+            LocalBody::Inline(bytes) => *bytes = self.vault.conceal(bytes),
+            LocalBody::Tree(files) => files.iter_mut().for_each(|(_, file)| self.conceal(&mut file.body)),
+            LocalBody::Large { .. } | LocalBody::Missing => {}
+        }
     }
 
     /// `assert` gets the truth of its expressions with its parameters: modules have no scope.

@@ -24,6 +24,11 @@ impl Recorder {
         Self { inner: Mutex::new(Inner { journal, state: RunState::default() }), sinks, clock }
     }
 
+    /// For a run that goes on: what is known of it so far.
+    pub fn resumed(journal: Journal, state: RunState, sinks: Vec<Arc<dyn Sink>>, clock: Arc<dyn Clock>) -> Self {
+        Self { inner: Mutex::new(Inner { journal: Some(journal), state }), sinks, clock }
+    }
+
     /// Records an event. When this returns, a durable event is written down.
     ///
     /// # Errors

@@ -10,11 +10,12 @@ use crate::checkpoint::{self, Fate, Firewall};
 use crate::compile::{CheckpointMode, OnFailure, Step};
 use crate::event::{Event, FORMAT, Outcome, RunEnd};
 use crate::exit::Exit;
-use crate::journal::{Journal, JournalError, RunFate};
-use crate::key::RunId;
+use crate::journal::resume::Word;
+use crate::journal::{Journal, JournalError, RunDir, RunFate, read};
+use crate::key::{RunId, StepKey};
 use crate::modules::PromptKind;
 use crate::state::RunState;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -49,6 +50,40 @@ pub async fn run(parts: Parts) -> Result<Ending, JournalError> {
     finish(&engine, engine.sections().await).await
 }
 
+/// What the operator said of steps that may or may not have run.
+pub type Words = BTreeMap<StepKey, Word>;
+
+/// Goes on with a run that was cut off or stopped, in the same journal: what is done is not done again.
+///
+/// # Errors
+/// As [`run`]; [`JournalError::InUse`] while the run still goes on elsewhere.
+pub async fn resume(parts: Parts, dir: &RunDir, words: Words) -> Result<Ending, JournalError> {
+    // The lock first: what is read afterwards stays true.
+    let journal = Journal::reopen(dir)?;
+    let before = read(dir)?.state;
+    let (sinks, clock) = (parts.sinks.clone(), parts.clock.clone());
+    let recorder = Arc::new(Recorder::resumed(journal, before.clone(), sinks, clock));
+    let edited = before.digest != parts.program.digest;
+    let engine = Arc::new(Engine::new(parts, recorder, before, words));
+    let said = |word: Word| engine.words.iter().filter(|(_, w)| **w == word).map(|(k, _)| k.clone()).collect();
+    engine.recorder.record(Event::Resumed {
+        operator: engine.options.operator.clone(),
+        piton: env!("CARGO_PKG_VERSION").to_string(),
+        digest: engine.program.digest.clone(),
+        redo: said(Word::Redo),
+        done: said(Word::Done),
+    })?;
+    if edited {
+        let text =
+            "the runbook, a file that it includes or the inventory was edited since; steps whose parameters are \
+                    others now run again"
+                .to_string();
+        engine.recorder.record(Event::Warning { text })?;
+    }
+    watch(&engine);
+    finish(&engine, engine.sections().await).await
+}
+
 /// Takes a run back: guests to their checkpoints, then changes without one by their undo, newest first.
 ///
 /// # Errors
@@ -79,7 +114,7 @@ fn ended_back(back: Back) -> (RunEnd, bool) {
 fn start(parts: Parts, command: &str) -> Result<Arc<Engine>, JournalError> {
     let journal = parts.options.dir.as_ref().map(Journal::create).transpose()?;
     let recorder = Arc::new(Recorder::new(journal, parts.sinks.clone(), parts.clock.clone()));
-    let engine = Arc::new(Engine::new(parts, recorder));
+    let engine = Arc::new(Engine::new(parts, recorder, RunState::default(), Words::new()));
     let program = &engine.program;
     let hosts: BTreeSet<&String> = program.sections.iter().flat_map(|s| &s.steps).flat_map(|s| &s.hosts).collect();
     engine.recorder.record(Event::RunStarted {
@@ -97,29 +132,38 @@ fn start(parts: Parts, command: &str) -> Result<Arc<Engine>, JournalError> {
         tasks: program.sections.iter().flat_map(|s| &s.steps).map(|s| s.hosts.len()).sum(),
         lab: program.inventory.lab,
     })?;
-    let watcher = Arc::downgrade(&engine);
+    watch(&engine);
+    Ok(engine)
+}
+
+/// Writes the operator's wishes down and, at the second, kills what runs on the hosts.
+fn watch(engine: &Arc<Engine>) {
+    let watcher = Arc::downgrade(engine);
     let cancel = engine.cancel.clone();
     tokio::spawn(async move {
-        cancel.reached(Level::Kill).await;
-        if let Some(engine) = watcher.upgrade() {
-            engine.lines.kill_all(GRACE).await;
+        for (count, level) in [(1, Level::Stop), (2, Level::Kill)] {
+            cancel.reached(level).await;
+            let Some(engine) = watcher.upgrade() else { return };
+            // A journal that is full stops the run by itself; the wish holds all the same.
+            let _ = engine.recorder.record(Event::Interrupted { count });
+            if level == Level::Kill {
+                engine.lines.kill_all(GRACE).await;
+            }
         }
     });
-    Ok(engine)
 }
 
 async fn finish(engine: &Arc<Engine>, ended: Result<(RunEnd, bool), JournalError>) -> Result<Ending, JournalError> {
     let begun = engine.recorder.with_state(|s| s.started);
     let ended = match ended {
-        Ok((end, unreachable)) => {
-            if end == RunEnd::Done {
-                engine.retire_old_checkpoints().await?;
-            }
-            let took = Duration::from_millis(engine.clock.now().saturating_sub(begun));
-            engine.recorder.record(Event::RunEnded { end, took }).map(|()| (end, unreachable))
-        }
-        Err(error) => Err(error),
+        Ok((RunEnd::Done, unreachable)) => engine.retire_old_checkpoints().await.map(|()| (RunEnd::Done, unreachable)),
+        other => other,
     };
+    let took = Duration::from_millis(engine.clock.now().saturating_sub(begun));
+    let ended = ended.and_then(|(end, unreachable)| {
+        engine.recorder.record(Event::RunEnded { end, took }).map(|()| (end, unreachable))
+    });
+    // Whatever happened to the journal, nothing of ours stays on the hosts.
     engine.lines.close().await;
     let (end, unreachable) = ended?;
     let state = engine.recorder.with_state(RunState::clone);

@@ -10,8 +10,10 @@ use crate::cmd::Output;
 use crate::compile::Step;
 use crate::event::{ActionResult, Event, Outcome};
 use crate::journal::JournalError;
+use crate::journal::resume::{self, Resume};
 use crate::key::{TaskKey, digest_value};
 use crate::modules::{Action, Change, Decision, Diff, Nature, Undo, Verdict};
+use crate::state::TaskState;
 use serde_json::{Map, Value};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -108,6 +110,21 @@ impl Engine {
         Ok(ended)
     }
 
+    /// A task that the run did before it was cut off.
+    fn kept(&self, task: TaskKey, item: &Item, params: &str, out: Value) -> Result<Ended, JournalError> {
+        let old = self.before.tasks.get(&task).map(|t| t.state.clone());
+        self.recorder.progress(Event::Kept { task: task.clone() });
+        match old {
+            Some(TaskState::Ended(outcome)) if !outcome.stops() => Ok(Ended { outcome, out, unreachable: false }),
+            // `--done`: from here on the journal says so too. What it printed is lost; that it changed is known.
+            _ if out.is_null() => {
+                let out = Value::Object(out::fields(true, false, None, Map::new()));
+                self.close_task(task, params.to_string(), item.label(), Outcome::Changed, out)
+            }
+            _ => self.close_task(task, params.to_string(), item.label(), Outcome::Changed, out),
+        }
+    }
+
     /// A task that begins and ends in one.
     fn close_task(
         &self,
@@ -139,6 +156,22 @@ impl Engine {
             Err(trouble) => return self.stillborn(step, task, &trouble).await,
         };
         let params = digest_value(&prepared.instance.value());
+        match resume::decide(self.before.tasks.get(&task), &params, self.words.get(&step.key).copied()) {
+            Resume::Run(None) => {}
+            Resume::Run(Some(why)) => {
+                let text = format!("{task} runs again: {why}");
+                self.recorder.record(Event::Warning { text })?;
+            }
+            Resume::Skip(out) => return self.kept(task, item, &params, out),
+            Resume::Ask(why) => {
+                let run = &self.options.run;
+                let why = format!(
+                    "{why}; look at {}, then go on with `piton resume {run} --redo {}` or `--done {}`",
+                    task.host, step.key, step.key
+                );
+                return self.close_task(task, params, item.label(), Outcome::Unknown(why), Value::Null);
+            }
+        }
         self.recorder.record(Event::TaskStarted { task: task.clone(), params, label: item.label() })?;
         let mut unreachable = false;
         let (outcome, out) = match self.attempts(section, step, &task, item, &prepared).await {
@@ -249,6 +282,9 @@ impl Engine {
         }
         let decision = self.decide(prepared).await?;
         if decision.changes.is_empty() {
+            for text in decision.notes {
+                self.recorder.record(Event::Warning { text })?;
+            }
             return Ok(Attempt { facts: decision.facts, ..Attempt::default() });
         }
         if Self::wants_checkpoint(step, prepared, &decision.changes)
@@ -305,6 +341,9 @@ impl Engine {
         if let Some(left) = after.changes.first() {
             attempt.failed = Some(format!("did not converge: after the change it would still {}", left.what));
         }
+        for text in after.notes {
+            self.recorder.record(Event::Warning { text })?;
+        }
         attempt.facts = after.facts;
         Ok(())
     }
@@ -340,6 +379,9 @@ impl Engine {
     /// One look, or looks until the step likes what it sees.
     async fn look_until(&self, task: &TaskKey, prepared: &Prepared) -> Result<Attempt, Trouble> {
         let poll = prepared.instance.poll();
+        if let Some(poll) = poll {
+            self.pause(poll.first).await?;
+        }
         let begun = Instant::now();
         loop {
             let seen = self.decide(prepared).await;
@@ -371,7 +413,10 @@ impl Engine {
     pub(super) async fn decide(&self, prepared: &Prepared) -> Result<Decision, Trouble> {
         let asks = prepared.instance.probe(&prepared.cx);
         let answers = self.ask(&prepared.asker, &asks).await?;
-        Ok(prepared.instance.decide(&prepared.cx, &answers)?)
+        let mut decision = prepared.instance.decide(&prepared.cx, &answers)?;
+        // Nothing arms a revert on the target yet, so no plan may say that one is armed.
+        decision.changes.iter_mut().for_each(|c| c.confirm_within = None);
+        Ok(decision)
     }
 }
 

@@ -25,6 +25,12 @@ pub enum JournalError {
         /// The system's error.
         source: std::io::Error,
     },
+    /// Another piton writes it: the run goes on there.
+    #[error("{path} is being written by another piton: that run goes on")]
+    InUse {
+        /// Which.
+        path: PathBuf,
+    },
     /// Cannot be read.
     #[error("the journal {path} cannot be read: {source}")]
     Read {

@@ -8,7 +8,7 @@
 //! | an action sent and its end not seen, or ended as unknown, repeatable | any | [`Resume::Run`]: the probe finds what is left |
 //! | the same, not repeatable | any | [`Resume::Ask`]: `--redo KEY` or `--done KEY` |
 //! | between two actions of a step that is not repeatable | any | [`Resume::Ask`] |
-//! | its guest went back to a checkpoint since | any | [`Resume::Run`] |
+//! | it was taken back since, by a checkpoint or an undo | any | [`Resume::Run`] |
 //!
 //! Last revised 2026-11-23.
 
@@ -37,10 +37,10 @@ pub enum Resume {
 }
 
 /// Decides for one task.
-pub fn decide(task: Option<&Task>, params: &str, rolled_back: bool, word: Option<Word>) -> Resume {
+pub fn decide(task: Option<&Task>, params: &str, word: Option<Word>) -> Resume {
     let Some(task) = task else { return Resume::Run(None) };
-    if rolled_back {
-        return Resume::Run(Some("its guest was rolled back since".into()));
+    if task.taken_back {
+        return Resume::Run(Some("it was taken back since".into()));
     }
     match &task.state {
         TaskState::Ended(Outcome::Ok | Outcome::Changed | Outcome::Skipped(_) | Outcome::Ignored(_)) => {
@@ -77,6 +77,9 @@ mod tests {
             changes: vec![],
             begun: 0,
             out: Value::from(1),
+            answers: vec![],
+            taken_back: false,
+            life: 0,
         }
     }
 
@@ -104,14 +107,15 @@ mod tests {
             (ended(Outcome::Unknown("x".into())), false, "p", ask()),
         ];
         for (state, repeatable, params, want) in rows {
-            let got = decide(Some(&task(state.clone(), repeatable)), params, false, None);
+            let got = decide(Some(&task(state.clone(), repeatable)), params, None);
             assert_eq!(got, want, "{state:?} repeatable={repeatable}");
         }
-        assert_eq!(decide(None, "p", false, None), Resume::Run(None));
-        let back = Resume::Run(Some("its guest was rolled back since".into()));
-        assert_eq!(decide(Some(&task(ended(Outcome::Changed), true)), "p", true, None), back);
+        assert_eq!(decide(None, "p", None), Resume::Run(None));
+        let back = Resume::Run(Some("it was taken back since".into()));
+        let undone = Task { taken_back: true, ..task(ended(Outcome::Changed), true) };
+        assert_eq!(decide(Some(&undone), "p", None), back);
         let redo = Resume::Run(Some("--redo".into()));
-        assert_eq!(decide(Some(&task(acting.clone(), false)), "p", false, Some(Word::Redo)), redo);
-        assert_eq!(decide(Some(&task(acting, false)), "p", false, Some(Word::Done)), skip());
+        assert_eq!(decide(Some(&task(acting.clone(), false)), "p", Some(Word::Redo)), redo);
+        assert_eq!(decide(Some(&task(acting, false)), "p", Some(Word::Done)), skip());
     }
 }

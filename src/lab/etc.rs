@@ -75,7 +75,7 @@ Description=OpenBSD Secure Shell server
 [Service]
 RuntimeDirectory=sshd
 ExecStartPre=/usr/sbin/sshd -t
-ExecStart=/usr/sbin/sshd -D
+ExecStart=/usr/sbin/sshd -D -e
 ExecReload=/usr/sbin/sshd -t
 ExecReload=/bin/kill -HUP $MAINPID
 KillMode=process
@@ -87,8 +87,8 @@ WantedBy=multi-user.target
 /// A stand-in for the NPM of the guest `extranet`: a real HTTP service on the lab's port.
 pub fn npm_service(lab: &LabFile) -> String {
     format!(
-        "[Unit]\nDescription=Reverse proxy (stand-in of the piton lab)\n\n[Service]\nExecStart=/usr/bin/env lab-httpd {} /srv/npm\n\
-         WorkingDirectory=/srv/npm\n\n[Install]\nWantedBy=multi-user.target\n",
+        "[Unit]\nDescription=Reverse proxy (stand-in of the piton lab)\n\n[Service]\nType=forking\nPIDFile=/run/npm.pid\n\
+         ExecStart=/usr/bin/env lab-httpd {} /srv/npm /run/npm.pid\nWorkingDirectory=/srv/npm\n\n[Install]\nWantedBy=multi-user.target\n",
         lab.npm_port
     )
 }

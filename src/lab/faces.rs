@@ -1,10 +1,15 @@
 //! The names under which the piton binary stands for another program in a lab host.
 
 use super::layout::NODE;
+use std::path::Path;
 use std::process::ExitCode;
 
 /// Programs of every host.
 const EVERYWHERE: &[&str] = &["systemctl", "lab-httpd"];
+
+/// Programs that would act on the machine, or fail in ways that no real host shows, where the machine has them: in a
+/// lab host they say that they are not simulated.
+const MASKED: &[&str] = &["apt", "apt-get", "docker", "ufw", "zfs", "zpool"];
 
 /// Programs of the node. `curl` only where the machine has one, see [`of`].
 const NODE_ONLY: &[&str] =
@@ -15,14 +20,25 @@ pub const INIT: &str = "__lab-init";
 
 /// Names that exist in this host.
 pub fn of(host: &str) -> Vec<&'static str> {
+    let has = |name: &str| ["/usr/bin", "/usr/sbin"].iter().any(|dir| Path::new(dir).join(name).exists());
     let mut names = EVERYWHERE.to_vec();
+    names.extend(MASKED.iter().filter(|name| has(name)));
     if host == NODE {
         names.extend(NODE_ONLY);
-        if std::path::Path::new("/usr/bin/curl").exists() {
+        if has("curl") {
             names.push("curl");
         }
     }
     names
+}
+
+/// True for the binary as the hosts of a lab have it.
+fn is_in_a_host() -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let file = |path: &Path| std::fs::metadata(path).ok().map(|m| (m.dev(), m.ino()));
+    // By whatever path it was called: it is mounted over programs where there is no overlay.
+    let own = file(&Path::new(super::rootfs::LAB).join("piton"));
+    own.is_some() && own == file(Path::new("/proc/self/exe"))
 }
 
 /// Runs the face that the program was called by. `None`: it was called as `piton`, for a person.
@@ -40,6 +56,11 @@ pub fn run(args: &[String]) -> Option<ExitCode> {
             127
         }
         _ if rest.first().is_some_and(|a| a == INIT) => super::init::main(&rest[1..]),
+        // `reboot` and the like are links to systemctl on the machine, so they end up here.
+        name if name != "piton" && is_in_a_host() => {
+            eprintln!("piton lab: {name} is not simulated");
+            127
+        }
         _ => return None,
     };
     Some(ExitCode::from(code))

@@ -1,16 +1,25 @@
-//! `lab-httpd PORT DIR`: gives out the files of one folder on 127.0.0.1, so that the lab has a real service to check.
+//! `lab-httpd PORT DIR PIDFILE`: gives out the files of one folder on 127.0.0.1, so that the lab has a real service to check.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
-/// Serves until it is killed.
+/// In place of the port: serve on what is on standard input.
+const SERVE: &str = "--serve";
+
+/// Takes the port, then serves in the background: whoever started it may ask at once. Ends when it is killed.
 pub fn main(args: &[String]) -> u8 {
-    let [port, dir] = args else {
-        eprintln!("usage: lab-httpd PORT DIR");
+    let [port, dir, pid_file] = args else {
+        eprintln!("usage: lab-httpd PORT DIR PIDFILE");
         return 2;
     };
+    if port == SERVE {
+        return serve(dir);
+    }
     let Ok(port) = port.parse::<u16>() else {
         eprintln!("lab-httpd: `{port}` is not a port");
         return 2;
@@ -22,8 +31,23 @@ pub fn main(args: &[String]) -> u8 {
             return 1;
         }
     };
+    let child = std::env::current_exe().and_then(|own| {
+        Command::new(own).arg0("lab-httpd").args([SERVE, dir, pid_file]).stdin(OwnedFd::from(listener)).spawn()
+    });
+    match child.and_then(|child| std::fs::write(pid_file, format!("{}\n", child.id()))) {
+        Ok(()) => 0,
+        Err(e) => {
+            eprintln!("lab-httpd: {e}");
+            1
+        }
+    }
+}
+
+/// Serves on the listener that came as standard input.
+fn serve(dir: &str) -> u8 {
+    let Ok(listener) = std::io::stdin().as_fd().try_clone_to_owned().map(TcpListener::from) else { return 1 };
     for stream in listener.incoming().flatten() {
-        let dir = dir.clone();
+        let dir = dir.to_string();
         std::thread::spawn(move || answer(&stream, Path::new(&dir)));
     }
     0

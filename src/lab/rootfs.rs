@@ -88,6 +88,7 @@ fn lab_dir(layout: &Layout, host: &str, lab: &Path) -> Result<(), LabError> {
     read_only(&lab.join("machine"))?;
     if super::layout::vmid(host).is_none() {
         bind(&layout.dir().join("api"), &lab.join("api"))?;
+        symlink("api/pve.sock", lab.join("pve.sock")).map_err(LabError::io("linking the API's socket"))?;
     }
     Ok(())
 }
@@ -134,10 +135,14 @@ fn proc_sys(root: &Path) -> Result<(), LabError> {
     let (proc, sys) = (root.join("proc"), root.join("sys"));
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
     mount::mount("proc", &proc, "proc", flags, None).map_err(|e| io("mounting", &proc, e))?;
-    // The hosts share the machine's network: nothing in them may set its kernel's values.
-    let values = proc.join("sys");
-    mount::mount_bind(&values, &values).map_err(|e| io("binding", &values, e))?;
-    read_only(&values)?;
+    // The hosts share the machine's kernel and network: nothing in them may set its values.
+    for name in ["sys", "sysrq-trigger", "irq", "bus", "fs"] {
+        let at = proc.join(name);
+        if at.exists() {
+            mount::mount_bind(&at, &at).map_err(|e| io("binding", &at, e))?;
+            read_only(&at)?;
+        }
+    }
     bind(Path::new("/sys"), &sys)?;
     read_only(&sys)
 }

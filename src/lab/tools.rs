@@ -29,7 +29,7 @@ impl Rootless {
         if self.0 {
             words.extend(["unshare", "--user", "--map-root-user", "--map-auto", "--"]);
         }
-        words.extend(["setpriv", "--bounding-set=-net_admin,-sys_module,-sys_boot,-sys_time,-sys_rawio", "--"]);
+        words.extend(["setpriv", "--bounding-set=-net_admin,-sys_module,-sys_boot,-sys_time,-sys_rawio,-mknod", "--"]);
         words
     }
 }

@@ -115,7 +115,6 @@ fn fill(layout: &Layout, lab: &LabFile, host: &str, tree: &Path) -> Result<(), L
         put("etc/network/interfaces", 0o644, etc::INTERFACES)?;
         put("etc/perl/PVE/INotify.pm", 0o644, etc::PERL_INOTIFY)?;
         put("etc/perl/PVE/AccessControl.pm", 0o644, etc::PERL_ACCESS_CONTROL)?;
-        make(&tree.join("etc/pve/nodes/pve/qemu-server"))?;
         make(&tree.join("etc/pve/firewall"))?;
         make(&tree.join("var/lib/vz"))?;
     }

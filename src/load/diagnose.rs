@@ -43,7 +43,7 @@ pub fn one(diagnostic: &Diagnostic, sources: &Sources, color: bool) -> String {
         .primary_title(message)
         .id(diagnostic.code)
         .elements(Vec::<Snippet<'_, annotate_snippets::Annotation<'_>>>::new());
-    let also = diagnostic.also.as_ref().filter(|(span, _)| sources.get(span.file).is_some());
+    let also = diagnostic.also.as_deref().filter(|(span, _)| sources.get(span.file).is_some());
     if let Some(span) = diagnostic.span
         && let Some(file) = sources.get(span.file)
     {

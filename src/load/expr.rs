@@ -137,7 +137,11 @@ impl Expr {
             return Err(ExprError { message: "the expression is too long".to_string() });
         }
         let compiled = environment().compile_expression_owned(self.text.clone()).map_err(fail)?;
-        compiled.eval(Serde(scope)).map_err(fail)
+        // Only what it uses: scopes hold every guest.
+        let names = compiled.undeclared_variables(false);
+        let used =
+            names.iter().filter_map(|name| Some((name.as_str(), minijinja::Value::from(Serde(scope.get(name)?)))));
+        compiled.eval(minijinja::Value::from_pairs(used)).map_err(fail)
     }
 
     /// Several conditions that must all hold, as one. `None` for none.

@@ -128,7 +128,7 @@ pub fn given(
             }
             // A template's value is only known later; the module that uses it checks it.
             Some(input) if !value.as_str().is_some_and(super::template::is_template) => {
-                diagnostics.extend(check(input, value).err())
+                diagnostics.extend(check(input, value).err());
             }
             Some(_) => {}
         }
@@ -136,22 +136,21 @@ pub fn given(
     let mut vars = Vec::new();
     for input in declared {
         let value = values.iter().find(|(k, _)| k.name == input.name.name).map(|(_, v)| v).or(input.default.as_ref());
-        match value {
-            Some(value) => vars.push((input.name.clone(), value.clone())),
-            None => {
-                if input.required {
-                    diagnostics.push(
-                        Diagnostic::error(
-                            "P0801",
-                            from,
-                            format!("the included file needs the input `{}`", input.name.name),
-                        )
-                        .also(input.name.span, "declared here")
-                        .hint(format!("write `inputs: {{ {}: ... }}`", input.name.name)),
-                    );
-                }
-                vars.push((input.name.clone(), Node { span: input.name.span, kind: Kind::Null }));
+        if let Some(value) = value {
+            vars.push((input.name.clone(), value.clone()));
+        } else {
+            if input.required {
+                diagnostics.push(
+                    Diagnostic::error(
+                        "P0801",
+                        from,
+                        format!("the included file needs the input `{}`", input.name.name),
+                    )
+                    .also(input.name.span, "declared here")
+                    .hint(format!("write `inputs: {{ {}: ... }}`", input.name.name)),
+                );
             }
+            vars.push((input.name.clone(), Node { span: input.name.span, kind: Kind::Null }));
         }
     }
     vars

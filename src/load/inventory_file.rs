@@ -1,8 +1,9 @@
 //! An inventory file to an [`Inventory`], all errors at once.
 
 use super::fields::{self, boolean, entries, integer, is_name, items, known, text, texts, variables};
-use super::inventory::{Group, Host, HostKind, Inventory, Provider, SecretSource};
+use super::inventory::{Group, Host, HostKind, Inventory};
 use super::inventory_roles as roles;
+use super::inventory_secrets as secrets;
 use super::node::{Key, Kind, Node};
 use super::read;
 use super::source::{Diagnostic, Sources, Span};
@@ -56,7 +57,7 @@ pub fn from_tree(root: &Node, name: &str, folder: &Path, diagnostics: &mut Vec<D
         }
     }
     if let Some(node) = root.get("secrets") {
-        inventory.secrets = reader.secrets(node, folder);
+        inventory.secrets = secrets::secrets(node, folder, reader.diagnostics);
     }
     if let Some(node) = root.get("roles") {
         inventory.roles = roles::roles(node, reader.diagnostics);
@@ -179,15 +180,14 @@ impl Reader<'_> {
             Section::Nodes => HostKind::Node { node: node.unwrap_or_else(|| key.name.clone()) },
             Section::Others => HostKind::Other,
             Section::Guests => {
-                let vmid = match value.get("vmid") {
-                    Some(n) => integer(n, "vmid", 100..=999_999_999, self.diagnostics),
-                    None => {
-                        self.diagnostics.push(
-                            Diagnostic::error("P0207", key.span, format!("the guest `{}` has no `vmid`", key.name))
-                                .hint("write its VMID, for example `vmid: 102`"),
-                        );
-                        None
-                    }
+                let vmid = if let Some(n) = value.get("vmid") {
+                    integer(n, "vmid", 100..=999_999_999, self.diagnostics)
+                } else {
+                    self.diagnostics.push(
+                        Diagnostic::error("P0207", key.span, format!("the guest `{}` has no `vmid`", key.name))
+                            .hint("write its VMID, for example `vmid: 102`"),
+                    );
+                    None
                 };
                 HostKind::Guest {
                     node: node.unwrap_or_default(),
@@ -301,74 +301,6 @@ impl Reader<'_> {
             groups.push(Group { name: key.name.clone(), hosts, vars });
         }
         groups
-    }
-
-    fn secrets(&mut self, node: &Node, folder: &Path) -> Vec<SecretSource> {
-        let mut secrets = Vec::new();
-        for (key, value) in entries(node, "secrets", self.diagnostics) {
-            if !fields::is_variable(&key.name) {
-                self.diagnostics.push(
-                    Diagnostic::error("P0307", key.span, format!("`{}` cannot be the name of a secret", key.name))
-                        .hint("letters, digits and `_`"),
-                );
-            }
-            let providers: &[&str] = &["command", "env", "file", "prompt"];
-            if let Kind::Str(..) = value.kind {
-                self.diagnostics.push(
-                    Diagnostic::error("P0208", value.span, "the value of a secret must not stand in an inventory")
-                        .hint("say where it comes from: `command: [pass, show, NAME]`, `file: PATH`, `env: NAME` or `prompt: TEXT`"),
-                );
-                continue;
-            }
-            let fields = entries(value, &key.name, self.diagnostics);
-            known(fields, providers, "a secret", self.diagnostics);
-            let mut sources: Vec<&(Key, Node)> =
-                fields.iter().filter(|(k, _)| providers.contains(&k.name.as_str())).collect();
-            let Some((provider, setting)) = sources.pop() else {
-                self.diagnostics.push(
-                    Diagnostic::error(
-                        "P0211",
-                        key.span,
-                        format!("nothing says where the secret `{}` comes from", key.name),
-                    )
-                    .hint("one of command, file, env, prompt"),
-                );
-                continue;
-            };
-            if let Some((first, _)) = sources.first() {
-                self.diagnostics.push(
-                    Diagnostic::error(
-                        "P0211",
-                        provider.span,
-                        format!("the secret `{}` comes from two places", key.name),
-                    )
-                    .also(first.span, "and here"),
-                );
-                continue;
-            }
-            let from = match provider.name.as_str() {
-                "command" => {
-                    let words: Vec<String> = match &setting.kind {
-                        Kind::Str(line, _) => line.split_whitespace().map(str::to_string).collect(),
-                        _ => texts(setting, "command", self.diagnostics).into_iter().map(|(t, _)| t).collect(),
-                    };
-                    if words.is_empty() {
-                        self.diagnostics.push(Diagnostic::error("P0211", setting.span, "an empty command"));
-                        continue;
-                    }
-                    Some(Provider::Command(words))
-                }
-                "file" => {
-                    text(setting, "file", self.diagnostics).map(|p| Provider::File(crate::modules::inside(folder, &p)))
-                }
-                "env" => text(setting, "env", self.diagnostics).map(Provider::Env),
-                _ => text(setting, "prompt", self.diagnostics).map(Provider::Prompt),
-            };
-            if let Some(from) = from {
-                secrets.push(SecretSource { name: key.name.clone(), span: key.span, from });
-            }
-        }
-        secrets
     }
 }
 

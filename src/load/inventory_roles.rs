@@ -49,7 +49,7 @@ pub fn roles(node: &Node, diagnostics: &mut Vec<Diagnostic>) -> Vec<Role> {
                 .hint("two roles on one bridge are one network: nothing separates them"),
             );
         }
-        let network = address(value, "cidr", diagnostics, |t| network::cidr(t), "a network like 10.10.0.0/24");
+        let network = address(value, "cidr", diagnostics, network::cidr, "a network like 10.10.0.0/24");
         if let (Some((cidr, span)), Some(right)) = (network, network.and_then(|(n, _)| network::network_of(n))) {
             let _ = cidr;
             diagnostics.push(
@@ -62,7 +62,7 @@ pub fn roles(node: &Node, diagnostics: &mut Vec<Diagnostic>) -> Vec<Role> {
             value,
             "node_address",
             diagnostics,
-            |t| network::cidr(t),
+            network::cidr,
             "an address with prefix length like 10.10.0.1/24",
         );
         if let Some((network, place)) = network {

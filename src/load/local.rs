@@ -122,7 +122,8 @@ fn read(path: &Path) -> Result<LocalFile, LocalError> {
             hash.update(&buffer[..n]);
             len += n as u64;
         }
-        LocalBody::Large { len, sha256: hash.finalize().iter().map(|b| format!("{b:02x}")).collect() }
+        let sha256 = hash.finalize().iter().fold(String::new(), |hex, b| hex + &format!("{b:02x}"));
+        LocalBody::Large { len, sha256 }
     };
     Ok(LocalFile { path: path.to_path_buf(), body, mode })
 }

@@ -8,10 +8,12 @@ pub mod diagnose;
 pub mod duration;
 pub mod expr;
 pub mod fields;
+mod include;
 pub mod inputs;
 pub mod inventory;
 pub mod inventory_file;
 pub mod inventory_roles;
+pub mod inventory_secrets;
 pub mod local;
 pub mod locate;
 pub mod network;
@@ -28,3 +30,5 @@ pub mod template_names;
 pub mod yaml;
 pub mod yaml_scalar;
 pub mod yaml_syntax;
+#[cfg(test)]
+mod yaml_tests;

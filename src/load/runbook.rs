@@ -4,7 +4,6 @@ use super::expr::Expr;
 use super::inventory::Vars;
 use super::node::{Key, Node};
 use super::source::Span;
-use crate::compile::{CheckpointMode, OnFailure};
 use crate::modules::Erased;
 use std::time::Duration;
 
@@ -38,6 +37,30 @@ pub struct RawSection {
     pub on_failure: OnFailure,
     /// Steps in order, those of includes in their place.
     pub steps: Vec<RawStep>,
+}
+
+/// `checkpoint:` of a section.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum CheckpointMode {
+    /// Before the first real change of each guest.
+    #[default]
+    Auto,
+    /// At the section's start, of each guest in it.
+    Always,
+    /// Not at all; said in plan and report.
+    Never,
+}
+
+/// `on_failure:` of a section.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnFailure {
+    /// Stop; the report says how to go back.
+    #[default]
+    Stop,
+    /// Roll every guest changed in the section back.
+    Rollback,
+    /// Ask the operator; without a terminal, stop.
+    Ask,
 }
 
 /// What steps take over from the section, the runbook and the including step.

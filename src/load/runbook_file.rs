@@ -7,11 +7,9 @@ use super::inputs;
 use super::inventory::Vars;
 use super::node::{Key, Kind, Node};
 use super::read;
-use super::runbook::{Inherited, Input, RawSection, RawStep, Runbook, Targets};
+use super::runbook::{CheckpointMode, Inherited, Input, OnFailure, RawSection, RawStep, Runbook, Targets};
 use super::source::{Diagnostic, Sources, Span};
 use super::step_file;
-use crate::compile::{CheckpointMode, OnFailure};
-use crate::key::slug;
 use std::path::{Path, PathBuf};
 
 const TOP: &[&str] =
@@ -22,8 +20,6 @@ const CHECKPOINT: &[(&str, CheckpointMode)] =
     &[("auto", CheckpointMode::Auto), ("always", CheckpointMode::Always), ("never", CheckpointMode::Never)];
 const ON_FAILURE: &[(&str, OnFailure)] =
     &[("stop", OnFailure::Stop), ("rollback", OnFailure::Rollback), ("ask", OnFailure::Ask)];
-/// Includes within includes.
-const DEEPEST: usize = 16;
 /// Steps of one runbook, includes resolved.
 const STEPS: usize = 20_000;
 
@@ -46,22 +42,24 @@ pub fn load(path: &Path, name: &str, sources: &mut Sources, diagnostics: &mut Ve
     Some(Runbook { title: file.title, span: file.span, vars, inputs: file.inputs, sections: file.sections })
 }
 
-struct File {
+/// What one file gives.
+pub(super) struct File {
     title: String,
     span: Span,
-    vars: Vars,
+    pub(super) vars: Vars,
     inputs: Vec<Input>,
-    sections: Vec<RawSection>,
-    flat: bool,
+    pub(super) sections: Vec<RawSection>,
+    pub(super) flat: bool,
 }
 
 /// What is being read, for includes and for messages.
 pub(super) struct Loader<'a> {
     pub(super) sources: &'a mut Sources,
     pub(super) diagnostics: &'a mut Vec<Diagnostic>,
-    stack: Vec<(PathBuf, PathBuf, String)>,
+    /// Files that are being read, outermost first: real path, path, name.
+    pub(super) stack: Vec<(PathBuf, PathBuf, String)>,
     /// `vars:` of included files.
-    vars: Vars,
+    pub(super) vars: Vars,
     steps: usize,
 }
 
@@ -72,7 +70,7 @@ pub(super) struct Include<'n> {
 }
 
 impl Loader<'_> {
-    fn file(&mut self, root: &Node, around: &Inherited, include: Option<&Include<'_>>) -> Option<File> {
+    pub(super) fn file(&mut self, root: &Node, around: &Inherited, include: Option<&Include<'_>>) -> Option<File> {
         let d = &mut *self.diagnostics;
         let Kind::Map(top) = &root.kind else {
             let error = match &root.kind {
@@ -89,15 +87,12 @@ impl Loader<'_> {
                 d.push(stranger(key, TOP, "a runbook", At::Runbook));
             }
         }
-        let (title, span) = match root.get("runbook") {
-            Some(node) => (text(node, "runbook", d).unwrap_or_default(), node.span),
-            None => {
-                let first = top.first().map_or(root.span, |(k, _)| k.span);
-                d.push(
-                    Diagnostic::error("P0310", first, "this runbook has no title").hint("begin with `runbook: TITLE`"),
-                );
-                (String::new(), first)
-            }
+        let (title, span) = if let Some(node) = root.get("runbook") {
+            (text(node, "runbook", d).unwrap_or_default(), node.span)
+        } else {
+            let first = top.first().map_or(root.span, |(k, _)| k.span);
+            d.push(Diagnostic::error("P0310", first, "this runbook has no title").hint("begin with `runbook: TITLE`"));
+            (String::new(), first)
         };
         let declared = root.get("inputs").map(|n| inputs::declared(n, d)).unwrap_or_default();
         let mut inner = around.clone();
@@ -186,27 +181,25 @@ impl Loader<'_> {
             }
         }
         let first = fields.first().map_or(node.span, |(k, _)| k.span);
-        let (name, span) = match node.get("section") {
-            Some(n) => (text(n, "section", self.diagnostics).unwrap_or_default(), n.span),
-            None => {
-                self.diagnostics.push(
-                    Diagnostic::error("P0310", first, "this section has no title").hint("begin with `section: TITLE`"),
-                );
-                (String::new(), first)
-            }
+        let (name, span) = if let Some(n) = node.get("section") {
+            (text(n, "section", self.diagnostics).unwrap_or_default(), n.span)
+        } else {
+            self.diagnostics.push(
+                Diagnostic::error("P0310", first, "this section has no title").hint("begin with `section: TITLE`"),
+            );
+            (String::new(), first)
         };
         let mut inner = around.clone();
         self.inherit(node, &mut inner, At::Section);
         let checkpoint = node.get("checkpoint");
-        let steps = match node.get("steps") {
-            Some(list) => self.steps_of(list, &inner),
-            None => {
-                self.diagnostics.push(
-                    Diagnostic::error("P0309", span, "this section has no steps")
-                        .hint("write `steps:` with a list of steps"),
-                );
-                Vec::new()
-            }
+        let steps = if let Some(list) = node.get("steps") {
+            self.steps_of(list, &inner)
+        } else {
+            self.diagnostics.push(
+                Diagnostic::error("P0309", span, "this section has no steps")
+                    .hint("write `steps:` with a list of steps"),
+            );
+            Vec::new()
         };
         let d = &mut *self.diagnostics;
         vec![RawSection {
@@ -317,96 +310,6 @@ impl Loader<'_> {
         }
         Some(expr)
     }
-
-    /// The file of an `include:` in a step or section entry; `None` if it has none, or after an error.
-    fn include(&mut self, node: &Node, around: &Inherited) -> Option<File> {
-        let setting = node.get("include")?;
-        let (file, given) = match &setting.kind {
-            Kind::Str(..) => (setting, None),
-            _ => {
-                let fields = entries(setting, "include", self.diagnostics);
-                fields::known(fields, &["file", "inputs"], "`include`", self.diagnostics);
-                let Some(file) = setting.get("file") else {
-                    self.diagnostics.push(
-                        Diagnostic::error("P0602", setting.span, "`include` names no file")
-                            .hint("write `include: { file: x.yml }`"),
-                    );
-                    return None;
-                };
-                (file, setting.get("inputs"))
-            }
-        };
-        let allowed: &[&str] = &["include", "name", "id", "hosts", "when", "tags", "become", "become_user", "vars"];
-        for (key, _) in entries(node, "include", self.diagnostics) {
-            if !allowed.contains(&key.name.as_str()) {
-                let error = fields::unknown(key, allowed, "a step with `include`");
-                self.diagnostics.push(error);
-            }
-        }
-        let written = text(file, "file", self.diagnostics)?;
-        let (_, from, name) = self.stack.last()?.clone();
-        let path = from.parent().unwrap_or(Path::new(".")).join(&written);
-        let shown = beside(&name, &written);
-        if let Some(at) =
-            std::fs::canonicalize(&path).ok().and_then(|real| self.stack.iter().position(|(p, _, _)| *p == real))
-        {
-            let chain: Vec<&str> =
-                self.stack[at..].iter().map(|(_, _, n)| n.as_str()).chain([shown.as_str()]).collect();
-            self.diagnostics.push(
-                Diagnostic::error("P0603", file.span, "this file includes itself")
-                    .label(chain.join(" -> "))
-                    .hint("an include must end somewhere: remove one of them"),
-            );
-            return None;
-        }
-        if self.stack.len() > DEEPEST {
-            self.diagnostics.push(Diagnostic::error(
-                "P0603",
-                file.span,
-                format!("includes are nested deeper than {DEEPEST}"),
-            ));
-            return None;
-        }
-        let before = self.diagnostics.len();
-        let Some((_, root)) =
-            read::tree(&path, &shown, "the included file", Some(file.span), self.sources, self.diagnostics)
-        else {
-            if let Some(error) = self.diagnostics.get_mut(before)
-                && error.hint.is_none()
-                && error.code == "P0601"
-            {
-                error.hint = Some(format!("paths of includes start at the folder of {name}"));
-            }
-            return None;
-        };
-        let mut inner = around.clone();
-        self.inherit(node, &mut inner, At::Step);
-        let label = node
-            .get("id")
-            .or(node.get("name"))
-            .and_then(Node::as_str)
-            .map_or_else(|| slug(Path::new(&written).file_stem().and_then(|s| s.to_str()).unwrap_or(&written)), slug);
-        inner.slugs.push(label);
-        self.stack.push((std::fs::canonicalize(&path).unwrap_or_else(|_| path.clone()), path, shown));
-        let include = Include { inputs: given, span: file.span };
-        let loaded = self.file(&root, &inner, Some(&include));
-        self.stack.pop();
-        if let Some(loaded) = &loaded {
-            self.vars.extend(loaded.vars.iter().cloned());
-        }
-        loaded
-    }
-}
-
-/// The name of a file as the user knows it, beside another one.
-fn beside(name: &str, written: &str) -> String {
-    let joined = Path::new(name).parent().unwrap_or(Path::new("")).join(written);
-    joined
-        .components()
-        .filter(|c| !matches!(c, std::path::Component::CurDir))
-        .collect::<PathBuf>()
-        .display()
-        .to_string()
 }
 
 /// The error for a key that does not belong here.

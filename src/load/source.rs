@@ -95,7 +95,7 @@ pub struct Diagnostic {
     /// Beside the caret.
     pub label: String,
     /// A second place (`first set here`).
-    pub also: Option<(Span, String)>,
+    pub also: Option<Box<(Span, String)>>,
     /// What to do.
     pub hint: Option<String>,
 }
@@ -131,7 +131,7 @@ impl Diagnostic {
     /// The same with a second place.
     #[must_use]
     pub fn also(mut self, span: Span, text: impl Into<String>) -> Self {
-        self.also = Some((span, text.into()));
+        self.also = Some(Box::new((span, text.into())));
         self
     }
 }

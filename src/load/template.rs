@@ -6,9 +6,9 @@
 
 use super::node::{Kind, Node};
 use super::source::Diagnostic;
-use super::template_helpers;
+use super::{template_helpers, template_names};
 use handlebars::template::{Parameter, Template, TemplateElement};
-use handlebars::{Handlebars, Path, PathSeg, RenderError, RenderErrorReason};
+use handlebars::{Context, Handlebars, Path, PathSeg, RenderContext, RenderError, RenderErrorReason, Renderable};
 use serde_json::Value;
 use std::sync::OnceLock;
 
@@ -170,7 +170,28 @@ pub fn text(text: &str, scope: &Value) -> Result<Value, TemplateProblem> {
                 .ok_or_else(|| TemplateProblem { message: format!("`{}` is not defined", keys.join(".")), at: None });
         }
     }
-    registry().render_template(text, scope).map(Value::from).map_err(|e| problem(&e))
+    // Blanks around an expression are part of a text.
+    let outer = if text.len() == text.trim().len() { template } else { parse(text)? };
+    whole(&outer, text, scope).map(Value::from)
+}
+
+/// Renders a parsed template.
+fn whole(template: &Template, text: &str, scope: &Value) -> Result<String, TemplateProblem> {
+    let context = Context::wraps(part(text, scope)).map_err(|e| problem(&e))?;
+    template.renders(registry(), &context, &mut RenderContext::new(None)).map_err(|e| problem(&e))
+}
+
+/// The part of the scope that a template uses: handlebars copies what it is given, and scopes hold every guest.
+fn part(text: &str, scope: &Value) -> Value {
+    // Names that are computed, or relative to the whole scope.
+    if ["@root", "this", "lookup"].iter().any(|word| text.contains(word)) {
+        return scope.clone();
+    }
+    let (Value::Object(map), Ok(found)) = (scope, template_names::names(text)) else { return scope.clone() };
+    let used = |name: &String| found.names.iter().any(|n| n.path.first() == Some(name));
+    Value::Object(
+        map.iter().filter(|(name, _)| used(name)).map(|(name, value)| (name.clone(), value.clone())).collect(),
+    )
 }
 
 fn problem(error: &RenderError) -> TemplateProblem {
@@ -236,8 +257,8 @@ pub fn render_file(name: &str, text: &str, scope: &Value) -> Result<String, Stri
     if !is_template(text) {
         return Ok(text.to_string());
     }
-    parse(text).map_err(fail)?;
-    registry().render_template(text, scope).map_err(|e| fail(problem(&e)))
+    let template = parse(text).map_err(fail)?;
+    whole(&template, text, scope).map_err(fail)
 }
 
 #[cfg(test)]

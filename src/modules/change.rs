@@ -224,8 +224,11 @@ impl PromptKind {
     /// The text that is shown.
     pub fn text(&self) -> &str {
         match self {
-            Self::Confirm(text) | Self::Manual(text) | Self::Notice(text) => text,
-            Self::Ask { text, .. } | Self::Typed { text, .. } => text,
+            Self::Confirm(text)
+            | Self::Manual(text)
+            | Self::Notice(text)
+            | Self::Ask { text, .. }
+            | Self::Typed { text, .. } => text,
         }
     }
 }

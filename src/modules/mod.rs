@@ -22,6 +22,7 @@ mod guest;
 mod http;
 mod inode;
 mod line;
+mod local;
 mod mode;
 mod prompt;
 mod pve_bridge;
@@ -40,6 +41,7 @@ mod write;
 pub use change::{Action, Change, Content, Diff, FetchFile, Owner, PromptKind, PutFile, PutTree, Undo, ValueChange};
 pub use duration::Length;
 pub use erased::{Decision, Erased, Instance, Of, ParamError};
+pub use local::{LocalBody, LocalFile, Want, inside};
 pub use mode::Mode;
 
 use crate::cmd::{ApiAnswer, ApiCall, Cmd, Output};
@@ -47,7 +49,6 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::fmt::Debug;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// One read-only question.
@@ -138,69 +139,6 @@ pub struct GuestRef {
     pub node: String,
     /// VMID.
     pub vmid: u32,
-}
-
-/// A local file that a step needs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LocalFile {
-    /// Where it is.
-    pub path: PathBuf,
-    /// What is in it.
-    pub body: LocalBody,
-    /// Permission bits (`0o644`).
-    pub mode: u32,
-}
-
-/// Content of a [`LocalFile`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LocalBody {
-    /// A text or small file, at most [`LocalFile::INLINE`] bytes; a rendered template may hold secret marks.
-    Inline(Vec<u8>),
-    /// Too large to hold: its size in bytes and SHA-256 in hex.
-    Large {
-        /// Bytes.
-        len: u64,
-        /// Lower-case hex.
-        sha256: String,
-    },
-    /// A folder: its files, relative paths sorted, each with mode and body.
-    Tree(Vec<(PathBuf, LocalFile)>),
-    /// Not there, for a [`Want`] that may be missing.
-    Missing,
-}
-
-impl LocalFile {
-    /// Files up to this many bytes are held inline and shown as a diff: 256 KiB.
-    pub const INLINE: u64 = 256 * 1024;
-}
-
-/// A local file wanted by a step: path as the user wrote it, relative to the runbook's project.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Want {
-    /// As written, relative to `files/`, `templates/` or the runbook's folder (load says where it looked).
-    pub path: String,
-    /// Rendered as a Handlebars template of the step's scope.
-    pub template: bool,
-    /// For a file that the step writes here: it may be missing ([`LocalBody::Missing`]), and its path starts from
-    /// the project folder, not from `files/`.
-    pub optional: bool,
-}
-
-impl Want {
-    /// A file that is sent as it is.
-    pub fn file(path: impl Into<String>) -> Self {
-        Self { path: path.into(), template: false, optional: false }
-    }
-
-    /// A template.
-    pub fn template(path: impl Into<String>) -> Self {
-        Self { path: path.into(), template: true, optional: false }
-    }
-
-    /// A file that may be missing.
-    pub fn optional(path: impl Into<String>) -> Self {
-        Self { path: path.into(), template: false, optional: true }
-    }
 }
 
 /// What kind of step this is with these parameters.
@@ -401,10 +339,4 @@ pub trait Module: 'static {
     fn facts(_params: &Self::Params, _state: &Self::State) -> serde_json::Map<String, serde_json::Value> {
         serde_json::Map::new()
     }
-}
-
-/// Where the parameters' relative paths start on this machine.
-pub fn inside(base: &Path, path: &str) -> PathBuf {
-    let path = Path::new(path);
-    if path.is_absolute() { path.to_path_buf() } else { base.join(path) }
 }

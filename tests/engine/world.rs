@@ -39,6 +39,10 @@ pub enum Fault {
     ExitOne,
     /// The host cannot be connected to.
     Unreachable,
+    /// We die before the host gets it.
+    DieBefore,
+    /// We die after the host did it, before we hear of it.
+    DieAfter,
 }
 
 #[derive(Debug, Default)]
@@ -47,6 +51,8 @@ pub struct Inside {
     /// Every command, `host: words`.
     pub calls: Vec<String>,
     pub faults: BTreeMap<usize, Fault>,
+    /// True once a call met one of the deaths.
+    pub dead: Arc<tokio::sync::Notify>,
 }
 
 /// The world: shared by the transport and the test.
@@ -127,8 +133,20 @@ impl Remote for Line {
             tokio::task::yield_now().await;
             let mut out: Vec<Result<Output, TransportError>> = Vec::new();
             for cmd in &batch.cmds {
+                let (fault, dead) = {
+                    let inside = self.world.0.lock().unwrap();
+                    (inside.faults.get(&inside.calls.len()).copied(), inside.dead.clone())
+                };
+                if fault == Some(Fault::DieBefore) {
+                    dead.notify_one();
+                    std::future::pending::<()>().await;
+                }
                 let lost = out.iter().find_map(|r| r.as_ref().err().cloned());
                 out.push(lost.map_or_else(|| self.world.call(&self.host, cmd), Err));
+                if fault == Some(Fault::DieAfter) {
+                    dead.notify_one();
+                    std::future::pending::<()>().await;
+                }
             }
             out
         })
@@ -490,20 +508,17 @@ pub async fn go(world: &World, program: Program) -> Left {
     go_with(world, program, vec![], Cancel::default()).await
 }
 
-pub async fn go_with(world: &World, program: Program, answers: Vec<String>, cancel: Cancel) -> Left {
-    let folder = tempfile::tempdir().unwrap();
-    let state = StateDir::at(folder.path());
+/// Everything that an engine needs, for a run in this folder.
+pub fn parts(world: &World, program: &Program, dir: &RunDir, answers: Vec<String>, seen: Arc<Seen>) -> Parts {
     let clock = Arc::new(Ticks::default());
-    let dir = state.create(&clock.run_id()).unwrap();
-    let seen = Arc::new(Seen::default());
-    let parts = Parts {
-        program: Arc::new(program),
+    Parts {
+        program: Arc::new(program.clone()),
         connect: Arc::new(world.clone()),
         vault: Arc::new(Vault::default()),
         operator: Arc::new(Script(Mutex::new(answers))),
         clock: clock.clone(),
-        cancel,
-        sinks: vec![seen.clone()],
+        cancel: Cancel::default(),
+        sinks: vec![seen],
         options: Options {
             run: clock.run_id(),
             dir: Some(dir.clone()),
@@ -511,10 +526,17 @@ pub async fn go_with(world: &World, program: Program, answers: Vec<String>, canc
             step: false,
             operator: "me@here".into(),
             keep: 3,
-            state: Some(state.clone()),
+            state: None,
             vars: Value::Null,
         },
-    };
+    }
+}
+
+pub async fn go_with(world: &World, program: Program, answers: Vec<String>, cancel: Cancel) -> Left {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = StateDir::at(folder.path()).create(&Ticks::default().run_id()).unwrap();
+    let seen = Arc::new(Seen::default());
+    let parts = Parts { cancel, ..parts(world, &program, &dir, answers, seen.clone()) };
     let ending = run(parts).await.unwrap();
     let journal = read(&dir).unwrap();
     assert_eq!(journal.state, ending.state, "the journal folds to the state of the live run");

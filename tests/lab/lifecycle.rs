@@ -45,7 +45,13 @@ async fn each_host_is_itself_and_the_machine_is_not_touched() {
         assert_eq!(ground.ssh("intranet", &format!("ls /{dir} | grep -c {name}")).out, "0\n");
         assert!(!std::path::Path::new("/").join(dir).join(&name).exists(), "/{dir} is the machine's");
     }
-    assert_ne!(ground.ssh("pve", "touch /usr/bin/x").code, 0);
+    for command in ["touch /usr/bin/x", "echo s > /proc/sysrq-trigger", "mknod /root/disk b 1 0"] {
+        let said = ground.ssh("pve", command);
+        assert_ne!(said.code, 0, "{command}: {said:?}");
+    }
+    assert_eq!(ground.ssh("extranet", "apt-get update"), Said::is(127, "", "piton lab: apt-get is not simulated\n"));
+    let said = ground.ssh("pve", "/usr/sbin/reboot");
+    assert!(said.code == 127 && said.err.contains("reboot"), "{said:?}");
     assert_ne!(ground.ssh("pve", "ip link add plab0 type dummy").code, 0);
     assert_ne!(ground.ssh("pve", "echo 1 > /proc/sys/net/ipv4/ip_forward").code, 0);
     assert_eq!(ground.ssh("intranet", "qm list").code, 127);

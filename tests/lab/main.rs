@@ -1,6 +1,8 @@
 //! The lab for real: namespaces, sshds, snapshots. Needs root (or user namespaces) and openssh-server; where those are
 //! missing the tests fail with what to install, they never pass unseen.
 
+mod checkpoints;
+mod demo;
 mod ground;
 mod guests;
 mod lifecycle;

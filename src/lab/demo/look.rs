@@ -1,7 +1,8 @@
 //! How the demo sees what came of a command: the events of the last run, and a file in a guest.
 
-use crate::lab::{LabError, Layout};
+use crate::lab::LabError;
 use serde_json::Value;
+use std::path::Path;
 use std::process::Stdio;
 use tokio::process::Command;
 
@@ -37,18 +38,20 @@ impl Run {
 
 /// The guest `extranet`, by plain ssh: what piton says is not what is shown here.
 pub struct Guest<'a> {
-    pub layout: &'a Layout,
+    pub home: &'a Path,
     pub say: &'a (dyn Fn(&str) + Send + Sync),
 }
 
 impl Guest<'_> {
     /// Shows a file, and gives it.
     pub async fn cat(&self, path: &str) -> Result<String, LabError> {
-        let config = self.layout.ssh_config();
         (self.say)("");
-        (self.say)(&format!("$ ssh -F {} extranet cat {path}", config.display()));
+        (self.say)(&format!("$ ssh -F lab/ssh_config extranet cat {path}"));
         let mut ssh = Command::new("ssh");
-        ssh.arg("-F").arg(&config).args(["extranet", "cat", path]).stdin(Stdio::null()).stderr(Stdio::inherit());
+        ssh.current_dir(self.home)
+            .args(["-F", "lab/ssh_config", "extranet", "cat", path])
+            .stdin(Stdio::null())
+            .stderr(Stdio::inherit());
         let output = ssh.output().await.map_err(LabError::io("starting ssh"))?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         text.lines().for_each(|line| (self.say)(line));

@@ -53,7 +53,8 @@ pub async fn demo(options: DemoOptions, say: &(dyn Fn(&str) + Send + Sync)) -> R
     };
     project::write(home.path())?;
     let layout = Layout::new(Some(&home.path().join("lab")))?;
-    let stage = Stage { piton, home: home.path(), layout, state: options.state_dir, say, stopped: watch() };
+    let state = std::path::absolute(&options.state_dir).map_err(LabError::io("finding the state directory"))?;
+    let stage = Stage { piton, home: home.path(), layout, state, say, stopped: watch() };
     let played = stage.play().await;
     if options.keep && played.is_ok() {
         let reports = played?;
@@ -90,38 +91,31 @@ struct Stage<'a> {
 
 impl Stage<'_> {
     async fn play(&self) -> Result<Vec<PathBuf>, LabError> {
-        let inventory = self.layout.inventory().display().to_string();
-        let runbook = self.home.join("runbooks/demo.yml").display().to_string();
-        let with = |words: &[&str], rest: &[&str]| {
-            let mut all: Vec<String> = words.iter().map(ToString::to_string).collect();
-            all.extend(["-i".into(), inventory.clone(), runbook.clone()]);
-            all.extend(rest.iter().map(ToString::to_string));
-            all
-        };
+        self.title(1, "A practice ground: a simulated Proxmox node and two guests, each with a real sshd");
+        (self.say)("");
+        (self.say)(&format!("$ cd {}", self.home.display()));
+        self.piton("lab up --dir lab", 0).await?;
 
-        self.title("A practice ground: a simulated Proxmox node and two guests, each with a real sshd");
-        self.piton(&["lab".into(), "up".into(), "--dir".into(), self.dir()], 0).await?;
+        self.title(2, "What would change? Nothing is touched");
+        self.piton("check -i lab/inventory.yml runbooks/demo.yml", 0).await?;
+        self.piton("plan -i lab/inventory.yml runbooks/demo.yml", 0).await?;
 
-        self.title("What would change? Nothing is touched");
-        self.piton(&with(&["check"], &[]), 0).await?;
-        self.piton(&with(&["plan"], &[]), 0).await?;
-
-        self.title("The run: a snapshot of the guest before its first change");
-        self.piton(&with(&["run"], &[]), 0).await?;
+        self.title(3, "The run: a snapshot of the guest before its first change");
+        self.piton("run -i lab/inventory.yml runbooks/demo.yml", 0).await?;
         let first = self.last_run().await?;
         expect(first.changed > 0, "the first run changed nothing")?;
         expect(first.checkpoints == 1, &format!("the first run took {} checkpoints, not one", first.checkpoints))?;
 
-        self.title("The same again: nothing to do, so no snapshot");
-        self.piton(&with(&["run"], &[]), 0).await?;
+        self.title(4, "The same again: nothing to do, so no snapshot");
+        self.piton("run -i lab/inventory.yml runbooks/demo.yml", 0).await?;
         let second = self.last_run().await?;
         expect(second.changed == 0, &format!("the second run changed {} steps", second.changed))?;
         expect(second.checkpoints == 0, "the second run took a checkpoint")?;
 
-        self.title("A release that goes wrong: the guest comes back as it was");
-        let guest = Guest { layout: &self.layout, say: self.say };
+        self.title(5, "A release that goes wrong: the guest comes back as it was");
+        let guest = Guest { home: self.home, say: self.say };
         let before = guest.cat(SHOWN).await?;
-        self.piton(&with(&["run"], &["--set", "release=2", "--set", "break=true"]), 3).await?;
+        self.piton("run -i lab/inventory.yml runbooks/demo.yml --set release=2 --set break=true", 3).await?;
         let third = self.last_run().await?;
         expect(third.changed > 0, "the failing run changed nothing before it failed")?;
         expect(third.rollbacks == 1, "the guest was not rolled back")?;
@@ -129,9 +123,9 @@ impl Stage<'_> {
         expect(before == after, &format!("{SHOWN} is not as it was before"))?;
         (self.say)(&format!("{SHOWN} is as it was before the run, and the guest runs again."));
 
-        self.title("What there is to read");
-        self.piton(&with_inventory(&["checkpoints", "list"], &inventory), 0).await?;
-        self.piton(&["report".into()], 0).await?;
+        self.title(6, "What there is to read");
+        self.piton("checkpoints list -i lab/inventory.yml", 0).await?;
+        self.piton("runs list", 0).await?;
         Ok([first, second, third].map(|run| self.state.join("runs").join(run.id).join("report.md")).into())
     }
 
@@ -139,29 +133,25 @@ impl Stage<'_> {
         if self.layout.read().is_err() {
             return Ok(());
         }
-        self.title("Down: nothing of the lab is left");
+        self.title(7, "Down: nothing of the lab is left");
         // Also after Ctrl-C.
         self.stopped.store(false, Ordering::Relaxed);
-        self.piton(&["lab".into(), "down".into(), "--dir".into(), self.dir()], 0).await?;
+        self.piton("lab down --dir lab", 0).await?;
         expect(!self.layout.dir().exists(), "the lab's folder is still there")
     }
 
-    fn dir(&self) -> String {
-        self.layout.dir().display().to_string()
-    }
-
-    fn title(&self, text: &str) {
+    fn title(&self, number: u8, text: &str) {
         (self.say)("");
-        (self.say)(&format!("== {text}"));
+        (self.say)(&format!("### {number}. {text}"));
     }
 
     /// Runs piton with this terminal; any other exit status than the one expected is an error.
-    async fn piton(&self, args: &[String], code: i32) -> Result<(), LabError> {
+    async fn piton(&self, line: &str, code: i32) -> Result<(), LabError> {
         (self.say)("");
-        (self.say)(&format!("$ piton {}", args.join(" ")));
-        let status = self.command().args(args).status().await.map_err(LabError::io("starting piton"))?;
+        (self.say)(&format!("$ piton {line}"));
+        let status = self.command().args(line.split(' ')).status().await.map_err(LabError::io("starting piton"))?;
         expect(!self.stopped.load(Ordering::Relaxed), "interrupted")?;
-        let what = format!("`piton {}` ended {status}, not with {code}", args.join(" "));
+        let what = format!("`piton {line}` ended with {status}, not with {code}");
         expect(status.code() == Some(code), &what)
     }
 
@@ -175,13 +165,13 @@ impl Stage<'_> {
 
     fn command(&self) -> Command {
         let mut command = Command::new(&self.piton);
-        command.env("PITON_STATE_DIR", &self.state).env_remove("PITON_INVENTORY").stdin(Stdio::null());
+        command
+            .current_dir(self.home)
+            .env("PITON_STATE_DIR", &self.state)
+            .env_remove("PITON_INVENTORY")
+            .stdin(Stdio::null());
         command
     }
-}
-
-fn with_inventory(words: &[&str], inventory: &str) -> Vec<String> {
-    words.iter().copied().chain(["-i", inventory]).map(String::from).collect()
 }
 
 fn expect(is: bool, otherwise: &str) -> Result<(), LabError> {

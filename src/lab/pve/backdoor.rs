@@ -1,7 +1,7 @@
 //! What the lab itself asks the simulator: calls of the command faces, levers, counters. Not part of Proxmox VE.
 
 use crate::lab::pve::answer::{Body, Response};
-use crate::lab::pve::api::network::bring_up;
+use crate::lab::pve::api::network::{bring_up, check_syntax};
 use crate::lab::pve::conf;
 use crate::lab::pve::levers::Levers;
 use crate::lab::pve::params::{Params, Request};
@@ -115,8 +115,8 @@ pub async fn answer(sim: &Arc<Simulator>, path: &str, body: Value) -> Result<Val
             })
         })),
         "/lab/node" => serde_json::to_value(sim.read(|state| state.node.clone())).map_err(bad),
-        "/lab/ifreload" => match bring_up(sim) {
-            Ok(warnings) => Ok(json!({"warnings": warnings})),
+        "/lab/ifreload" => match if body["syntax"] == true { check_syntax(sim) } else { bring_up(sim) } {
+            Ok((printed, failed)) => Ok(json!({"printed": printed, "failed": failed})),
             Err(why) => Err(BackdoorError(why.to_string())),
         },
         "/lab/conf" => {

@@ -1,6 +1,7 @@
 //! `/etc/network/interfaces` as Proxmox VE reads and writes it (pve-common, `PVE::INotify`).
 
 use crate::lab::pve::schema::is_cidr4;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 const BANNER: &str = "\
@@ -60,7 +61,7 @@ impl Interface {
         let name = self.name.as_str();
         if name == "lo" {
             "loopback"
-        } else if self.option("bridge-ports").is_some() || name.starts_with("vmbr") {
+        } else if self.option("bridge-ports").is_some() || self.is_named_like_a_bridge() {
             "bridge"
         } else if self.option("bond-slaves").is_some() || name.starts_with("bond") {
             "bond"
@@ -71,6 +72,11 @@ impl Interface {
         } else {
             "eth"
         }
+    }
+
+    /// True for `vmbr0`.
+    pub fn is_named_like_a_bridge(&self) -> bool {
+        self.name.starts_with("vmbr")
     }
 
     /// Ports of a bridge, without the word `none`.
@@ -184,22 +190,36 @@ impl Interfaces {
         self.list.iter_mut().find(|one| one.name == name)
     }
 
-    /// What ifupdown2 warns about when it loads this.
-    pub fn warnings(&self) -> Vec<String> {
-        let bad = |one: &Interface| {
-            let address = one.option("address")?;
-            let bare = address.split('/').next().unwrap_or(address);
-            let fine = is_cidr4(address) || bare.parse::<std::net::IpAddr>().is_ok();
-            (!fine).then(|| {
-                format!(
-                    "warning: {}: convert string ip address into IPNetwork object: '{bare}' does not appear to be \
-                     an IPv4 or IPv6 address",
-                    one.name
-                )
-            })
-        };
-        self.list.iter().filter_map(bad).collect()
+    /// What ifupdown2 warns about when it loads this. `up` are the interfaces that are up, empty for a syntax check.
+    pub fn warnings(&self, up: &BTreeSet<String>) -> Vec<String> {
+        self.list.iter().flat_map(|one| warnings_of(one, up)).collect()
     }
+}
+
+fn warnings_of(one: &Interface, up: &BTreeSet<String>) -> Vec<String> {
+    let name = &one.name;
+    let mut lines = Vec::new();
+    // A bridge without ports is written with `none`; without the option it is no bridge at all.
+    if one.is_named_like_a_bridge() && one.option("bridge-ports").is_none() {
+        if up.contains(name) {
+            lines.push(format!(
+                "warning: {name}: moved from being a bridge to a physical interface (non-logical interface).\
+                 This interface will be downed.\n If this was not intentional, please restore the original \
+                 interface definition and execute ifreload"
+            ));
+        }
+        lines.push(format!("warning: {name}: interface not recognized - please check interface configuration"));
+    }
+    if let Some(address) = one.option("address") {
+        let bare = address.split('/').next().unwrap_or(address);
+        if !is_cidr4(address) && bare.parse::<std::net::IpAddr>().is_err() {
+            lines.push(format!(
+                "warning: {name}: convert string ip address into IPNetwork object: '{bare}' does not appear to be \
+                 an IPv4 or IPv6 address"
+            ));
+        }
+    }
+    lines
 }
 
 /// Options in the writer's order: addresses, then the bridge's or bond's own, then the rest.
@@ -242,9 +262,9 @@ mod tests {
 
     #[test]
     fn a_bad_address_is_a_warning_only() {
-        let all = Interfaces::parse("iface vmbr8 inet static\n\taddress 10.80.0.999/24\n");
+        let all = Interfaces::parse("iface vmbr8 inet static\n\taddress 10.80.0.999/24\n\tbridge-ports none\n");
         let want = "warning: vmbr8: convert string ip address into IPNetwork object: '10.80.0.999' does not appear to \
                     be an IPv4 or IPv6 address";
-        assert_eq!(all.warnings(), [want]);
+        assert_eq!(all.warnings(&BTreeSet::new()), [want]);
     }
 }

@@ -18,6 +18,8 @@ pub struct Node {
     pub booted: u64,
     /// Processors.
     pub cpus: u32,
+    /// Part of them that is busy, 0 to 1.
+    pub cpu: f64,
     /// Bytes of memory.
     pub memory: u64,
     /// Bytes of memory in use.
@@ -36,6 +38,8 @@ pub struct Node {
     pub repoid: String,
     /// QEMU's version.
     pub qemu: String,
+    /// True if the kernel can make bridges VLAN-aware; else a reload of such a bridge fails.
+    pub vlan_aware: bool,
     /// What `pvenode config` holds.
     pub description: String,
 }
@@ -49,6 +53,7 @@ impl Default for Node {
             fingerprint: ["9A", "51", "7E", "D0"].repeat(8).join(":"),
             booted: 0,
             cpus: 2,
+            cpu: 0.05,
             memory: 25_276_510_208,
             memory_used: 1_739_251_712,
             disk: 270_553_174_016,
@@ -58,6 +63,7 @@ impl Default for Node {
             version: "8.4.21".into(),
             repoid: "2606ac850d46da29".into(),
             qemu: "10.0.2".into(),
+            vlan_aware: true,
             description: String::new(),
         }
     }

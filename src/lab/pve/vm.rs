@@ -156,6 +156,7 @@ impl Vm {
             .flat_map(|config| config.iter())
             .filter(|(key, _)| is_drive(key) || key.starts_with("unused") || *key == "vmstate")
             .map(|(_, value)| volume_of(value).to_owned())
+            .filter(|volume| !volume.contains(":iso/"))
             .filter(|volume| volume.contains(':'))
             .collect()
     }

@@ -115,8 +115,9 @@ impl Simulator {
         let handle = self.workers.lock().expect("never held across a panic").remove(upid);
         if let Some(handle) = handle {
             handle.abort();
-            self.end_task(upid, Err(why.to_owned()));
         }
+        // The worker may have ended in this moment, or before the lab was restarted: then this changes nothing.
+        self.end_task(upid, Err(why.to_owned()));
     }
 
     /// Takes the lock file of a virtual machine. Who has to wait says so; after ten seconds it is an error.

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 const SILENCE: Duration = Duration::from_secs(30);
 
 impl NodeApi {
-    /// Follows a task, at most `at_most`: looks after 50 ms, then less and less often, once a second in the end.
+    /// Follows a task, at most `at_most`: looks after 50 ms, then each time half as long again after it, once a second in the end.
     ///
     /// # Errors
     /// [`ApiError::StillRunning`] when the time is up, [`ApiError::Unknown`] with the UPID when the line is lost, the
@@ -31,7 +31,7 @@ impl NodeApi {
         loop {
             if !at_once {
                 sleep(pause.min(at_most.saturating_sub(begun.elapsed()))).await;
-                pause = (pause * 2).min(PAUSES.1);
+                pause = (pause * 3 / 2).min(PAUSES.1);
             }
             at_once = false;
             let mut answers = self.gets(&task.calls()).await.into_iter();

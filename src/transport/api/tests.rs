@@ -139,7 +139,7 @@ async fn a_task_is_followed_with_its_log() {
     assert!(answer.ok());
     assert_eq!(answer.task.unwrap().log, ["snapshotting 'drive-scsi0'", "TASK OK"]);
     assert_eq!(*seen.lock().unwrap(), ["snapshotting 'drive-scsi0'", "TASK OK"]);
-    assert_eq!(begun.elapsed(), Duration::from_millis(50 + 100 + 200));
+    assert_eq!(begun.elapsed(), Duration::from_millis(50 + 75 + 113));
     let asked = fake.asked.lock().unwrap();
     assert_eq!(asked[0], "POST /nodes/pve1/qemu/901/snapshot");
     assert_eq!(asked[1], format!("GET /nodes/pve1/tasks/{UPID}/status"));
@@ -159,8 +159,8 @@ async fn the_rhythm_slows_down_to_a_second_and_ends_at_the_limit() {
     assert_eq!(got, ApiError::StillRunning { upid: UPID.into(), after: Duration::from_secs(60) });
     assert!(got.is_unknown());
     assert_eq!(begun.elapsed(), Duration::from_secs(60));
-    // 50 100 200 400 800 ms, then once a second to 60 s, and a last look when the time is up.
-    assert_eq!((fake.asked.lock().unwrap().len() - 1) / 2, 5 + 58 + 1);
+    // Eight looks from 50 to 854 ms after one another, then one a second, and a last one when the time is up.
+    assert_eq!((fake.asked.lock().unwrap().len() - 1) / 2, 8 + 57 + 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -116,10 +116,13 @@ fn interfaces(call: &Call, vmid: u32) -> Value {
         json!({"ip-address": address, "ip-address-type": kind, "prefix": prefix.parse::<u8>().unwrap_or(32)})
     };
     let card = |name: &str, mac: &str, addresses: &[String]| {
-        json!({
-            "hardware-address": mac, "name": name, "statistics": statistics(),
-            "ip-addresses": addresses.iter().map(|text| address(text)).collect::<Vec<_>>(),
-        })
+        let mut card = json!({"hardware-address": mac, "name": name});
+        // A card that has not come up has neither: recorded so.
+        if !addresses.is_empty() {
+            card["ip-addresses"] = Value::from(addresses.iter().map(|text| address(text)).collect::<Vec<_>>());
+            card["statistics"] = statistics();
+        }
+        card
     };
     let mut list = vec![card("lo", "00:00:00:00:00:00", &["127.0.0.1/8".into(), "::1/128".into()])];
     list.extend(call.sim.hypervisor.addresses(vmid).iter().map(|(name, mac, addresses)| card(name, mac, addresses)));

@@ -38,7 +38,7 @@ pub fn resources(call: &Call) -> Outcome {
 fn node(state: &State, now: u64) -> Value {
     let node = &state.node;
     json!({
-        "cgroup-mode": 2, "cpu": 0.05, "disk": node.disk_used, "id": format!("node/{}", node.name), "level": "",
+        "cgroup-mode": 2, "cpu": node.cpu, "disk": node.disk_used, "id": format!("node/{}", node.name), "level": "",
         "maxcpu": node.cpus, "maxdisk": node.disk, "maxmem": node.memory, "mem": node.memory_used,
         "node": node.name, "status": "online", "type": "node", "uptime": now.saturating_sub(node.booted),
     })

@@ -8,6 +8,7 @@ use crate::lab::pve::schema::{Kind, Param, opt, req};
 use crate::lab::pve::simulator::Simulator;
 use serde_json::{Value, json};
 use similar::TextDiff;
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::PathBuf;
@@ -325,22 +326,48 @@ pub fn reload(call: &Call) -> Outcome {
             fs::rename(&pending, &current).map_err(|why| disk(&pending, &why).to_string())?;
         }
         sim.take(sim.pace.other).await;
-        for line in bring_up(&sim).map_err(|why| why.to_string())? {
+        let (printed, failed) = bring_up(&sim).map_err(|why| why.to_string())?;
+        for line in printed {
             worker.say(line);
         }
-        Ok(())
+        if failed { Err("command 'ifreload -a' failed: exit code 1".to_owned()) } else { Ok(()) }
     })))
 }
 
-/// What `ifreload -a` does here: notes which interfaces are up now. Its warnings.
+/// What `ifreload -a` does here: notes which interfaces are up now. What it prints, and whether it failed.
 ///
 /// # Errors
 /// The file cannot be read.
-pub fn bring_up(sim: &Simulator) -> Result<Vec<String>, Refusal> {
-    let (current, _) = files(sim);
-    let text = fs::read_to_string(&current).map_err(|why| disk(&current, &why))?;
-    let interfaces = Interfaces::parse(&text);
+pub fn bring_up(sim: &Simulator) -> Result<(Vec<String>, bool), Refusal> {
+    let interfaces = current(sim)?;
+    let (was_up, vlan_aware) = sim.read(|state| (state.active_interfaces.clone(), state.node.vlan_aware));
+    let mut printed = interfaces.warnings(&was_up);
+    let refused = interfaces.list.iter().filter(|one| !vlan_aware && one.option("bridge-vlan-aware") == Some("yes"));
+    let refused: Vec<String> = refused
+        .map(|one| {
+            let name = &one.name;
+            format!(
+                "{name} : error: {name}: netlink: cannot create bridge or set attributes: operation failed with \
+                 'Operation not supported' (95) "
+            )
+        })
+        .collect();
+    let failed = !refused.is_empty();
+    printed.extend(refused);
     let up = interfaces.list.iter().filter(|one| one.autostart || one.kind() == "eth").map(|one| one.name.clone());
     sim.edit(|state| state.active_interfaces = up.collect());
-    Ok(interfaces.warnings())
+    Ok((printed, failed))
+}
+
+/// What `ifreload -s` does: only the warnings.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn check_syntax(sim: &Simulator) -> Result<(Vec<String>, bool), Refusal> {
+    current(sim).map(|interfaces| (interfaces.warnings(&BTreeSet::new()), false))
+}
+
+fn current(sim: &Simulator) -> Result<Interfaces, Refusal> {
+    let (current, _) = files(sim);
+    fs::read_to_string(&current).map(|text| Interfaces::parse(&text)).map_err(|why| disk(&current, &why))
 }

@@ -77,7 +77,7 @@ pub fn list(call: &Call) -> Outcome {
     Ok(call.sim.read(|state| {
         let node = &state.node;
         Reply::data(json!([{
-            "cpu": 0.05, "disk": node.disk_used, "id": format!("node/{}", node.name), "level": "",
+            "cpu": node.cpu, "disk": node.disk_used, "id": format!("node/{}", node.name), "level": "",
             "maxcpu": node.cpus, "maxdisk": node.disk, "maxmem": node.memory, "mem": node.memory_used,
             "node": node.name, "ssl_fingerprint": node.fingerprint, "status": "online", "type": "node",
             "uptime": now.saturating_sub(node.booted),

@@ -35,7 +35,7 @@ async fn route(call: &mut Call, method: &str, path: &str) -> Outcome {
     match (method, segments.as_slice()) {
         ("GET", []) => nodes::root(call),
         ("GET", ["version"]) => nodes::version(call),
-        ("GET", ["access", "permissions"]) => Err(Refusal::NotSimulated("GET /access/permissions".into())),
+        ("GET", ["access", "permissions"]) => access::permissions(call),
         ("POST", ["access", "ticket"]) => access::login(call),
         ("GET", ["access", "users"]) => access::users(call),
         ("GET", ["cluster", "resources"]) => cluster::resources(call),

@@ -6,6 +6,7 @@ use crate::lab::pve::conf::digest_of;
 use crate::lab::pve::schema::{Kind, opt, req};
 use crate::lab::pve::state::State;
 use crate::lab::pve::storage::{Storage, Volume, parse_size};
+use crate::lab::pve::worker::Console as _;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -153,7 +154,7 @@ fn entry(volume: &Volume) -> Value {
 }
 
 /// `POST content`: a new image.
-pub fn allocate(call: &Call, name: &str) -> Outcome {
+pub fn allocate(call: &mut Call, name: &str) -> Outcome {
     call.verify(&[
         req("vmid", Kind::Vmid),
         req("filename", Kind::Text),
@@ -167,21 +168,20 @@ pub fn allocate(call: &Call, name: &str) -> Outcome {
     let format = params.get("format").or(by_name).unwrap_or("raw");
     let size = params.get("size").and_then(|size| parse_size(size, 1 << 10)).unwrap_or(0);
     let now = call.sim.now();
-    call.sim
-        .edit(|state| {
-            state.storage.get(name)?;
-            let file = if asked.is_empty() {
-                format!("{}.{format}", state.storage.free_disk_name(name, vmid))
-            } else {
-                asked.to_owned()
-            };
-            let full = state.levers.full_storages.contains(name);
-            let made =
-                state.storage.allocate((name, vmid, &file), (format, size), full, now).map_err(|(_, why)| why)?;
-            state.changes.count("allocate");
-            Ok((made.printed, made.id))
-        })
-        .map(|(_, id)| Reply::data(id))
+    let made = call.sim.edit(|state| {
+        state.storage.get(name)?;
+        let file = if asked.is_empty() {
+            format!("{}.{format}", state.storage.free_disk_name(name, vmid))
+        } else {
+            asked.to_owned()
+        };
+        let full = state.levers.full_storages.contains(name);
+        let made = state.storage.allocate((name, vmid, &file), (format, size), full, now).map_err(|(_, why)| why)?;
+        state.changes.count("allocate");
+        Ok::<_, Refusal>(made)
+    })?;
+    call.console.out(made.printed);
+    Ok(Reply::data(made.id))
 }
 
 /// The whole id of a volume in a path, which may leave the storage out.
