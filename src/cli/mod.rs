@@ -106,7 +106,7 @@ async fn dispatch(cli: Cli) -> Result<Exit, Stop> {
         Command::Report(args) => report::run(global, &args),
         Command::Modules(args) => modules::run(global, &args),
         Command::Explain(args) => explain::run(&args),
-        Command::Completions(args) => completions::run(&args),
+        Command::Completions(args) => Ok(completions::run(&args)),
         Command::Screen(args) => screen::run(global, &args).await,
     }
 }
