@@ -6,7 +6,7 @@ use serde_json::Value;
 use std::time::{Duration, Instant};
 
 /// One call by the node's curl; HTTP status and body.
-fn call(ground: &Ground, method: &str, path: &str, params: &[(&str, &str)]) -> (u16, Value) {
+pub fn call(ground: &Ground, method: &str, path: &str, params: &[(&str, &str)]) -> (u16, Value) {
     let data: String = params.iter().map(|(k, v)| format!(" --data-urlencode '{k}={v}'")).collect();
     let script = format!(
         "set -e; u=root@pam; t=$(perl -MPVE::AccessControl -e 'print PVE::AccessControl::assemble_ticket(shift)' $u); \
@@ -21,7 +21,7 @@ fn call(ground: &Ground, method: &str, path: &str, params: &[(&str, &str)]) -> (
 }
 
 /// Starts a task and follows it; its exit status.
-fn task(ground: &Ground, method: &str, path: &str, params: &[(&str, &str)]) -> String {
+pub fn task(ground: &Ground, method: &str, path: &str, params: &[(&str, &str)]) -> String {
     let (status, body) = call(ground, method, path, params);
     assert_eq!(status, 200, "{body}");
     let upid = body["data"].as_str().unwrap().to_string();
