@@ -97,45 +97,45 @@ impl Vault {
         Ok(out)
     }
 
-    /// The bytes with marks in place of values: the leftmost first, of those the longest.
+    /// The bytes with marks in place of values: the leftmost first, of those the longest. For texts of our own, or
+    /// that came through [`conceal_foreign`](Self::conceal_foreign): marks in them stay.
     pub fn conceal(&self, bytes: &[u8]) -> Vec<u8> {
         let mut out = Vec::with_capacity(bytes.len());
-        self.conceal_into(bytes, true, &mut out);
+        scan(&self.patterns(false), bytes, true, &mut out);
         out
     }
 
-    /// The same for a stream: appends to `out` what is certain and returns how many of `bytes` that was. The rest
-    /// may be the beginning of a value and has to be offered again, with more behind it. With `last`, all is taken.
-    pub fn conceal_into(&self, bytes: &[u8], last: bool, out: &mut Vec<u8>) -> usize {
+    /// The same for a stream that a host sent: appends to `out` what is certain and returns how many of `bytes` that
+    /// was. The rest may be the beginning of a value and has to be offered again, with more behind it. With `last`, all
+    /// is taken.
+    ///
+    /// A mark that the host itself wrote, as it is or as JSON escapes it, is a forgery: it would become the secret's
+    /// value if a later step used the text. It loses its first character.
+    pub fn conceal_foreign(&self, bytes: &[u8], last: bool, out: &mut Vec<u8>) -> usize {
+        scan(&self.patterns(true), bytes, last, out)
+    }
+
+    fn patterns(&self, foreign: bool) -> Vec<Pattern> {
         let values = self.values.read().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let values: Vec<(&str, &[u8])> =
-            values.iter().map(|(n, v)| (n.as_str(), v.expose_secret().as_bytes())).collect();
-        // From here on, what is left might be the beginning of a value.
-        let longest = values.iter().map(|(_, v)| v.len()).max().unwrap_or(0);
-        let open = (bytes.len().saturating_sub(longest.saturating_sub(1))..bytes.len())
-            .find(|at| !last && values.iter().any(|(_, v)| v.len() > bytes.len() - at && v.starts_with(&bytes[*at..])))
-            .unwrap_or(bytes.len());
-        let mut next: Vec<Option<usize>> = values.iter().map(|(_, v)| memchr::memmem::find(bytes, v)).collect();
-        let mut at = 0;
-        loop {
-            let first = next.iter().zip(&values).enumerate().filter_map(|(i, (n, (_, v)))| n.map(|n| (n, v.len(), i)));
-            let Some((start, len, i)) = first.min_by_key(|(n, len, _)| (*n, std::cmp::Reverse(*len))) else { break };
-            if start >= open {
-                break;
-            }
-            out.extend_from_slice(&bytes[at..start]);
-            out.extend_from_slice(mark(values[i].0).as_bytes());
-            at = start + len;
-            for (n, (_, v)) in next.iter_mut().zip(&values) {
-                if n.is_some_and(|n| n < at) {
-                    *n = memchr::memmem::find(&bytes[at..], v).map(|found| at + found);
-                }
+        let mut out = Vec::new();
+        for (name, value) in values.iter() {
+            let find = Zeroizing::new(value.expose_secret().as_bytes().to_vec());
+            out.push(Pattern { find, with: mark(name).into_bytes() });
+            if foreign {
+                let forged = [
+                    (mark(name), format!("\u{FFFD}{name}{CLOSE}")),
+                    (format!("\\ue000{name}\\ue001"), format!("\\ufffd{name}\\ue001")),
+                    (format!("\\uE000{name}\\uE001"), format!("\\uFFFD{name}\\uE001")),
+                ];
+                out.extend(
+                    forged.map(|(find, with)| Pattern {
+                        find: Zeroizing::new(find.into_bytes()),
+                        with: with.into_bytes(),
+                    }),
+                );
             }
         }
-        // A value that was found can reach past the place where another one might begin.
-        let end = open.max(at);
-        out.extend_from_slice(&bytes[at..end]);
-        end
+        out
     }
 
     /// The same for a text.
@@ -148,6 +148,44 @@ impl Vault {
         let values = self.values.read().unwrap_or_else(std::sync::PoisonError::into_inner);
         values.values().map(|v| v.expose_secret().len()).max().unwrap_or(0)
     }
+}
+
+/// A text to look for, and what takes its place.
+struct Pattern {
+    find: Zeroizing<Vec<u8>>,
+    with: Vec<u8>,
+}
+
+/// Replaces patterns from left to right, the longest of those that begin at one place.
+fn scan(patterns: &[Pattern], bytes: &[u8], last: bool, out: &mut Vec<u8>) -> usize {
+    // From here on, what is left might be the beginning of a pattern.
+    let longest = patterns.iter().map(|p| p.find.len()).max().unwrap_or(0);
+    let begins =
+        |at: usize| patterns.iter().any(|p| p.find.len() > bytes.len() - at && p.find.starts_with(&bytes[at..]));
+    let open = (bytes.len().saturating_sub(longest.saturating_sub(1))..bytes.len())
+        .find(|at| !last && begins(*at))
+        .unwrap_or(bytes.len());
+    let mut next: Vec<Option<usize>> = patterns.iter().map(|p| memchr::memmem::find(bytes, &p.find)).collect();
+    let mut at = 0;
+    loop {
+        let found = next.iter().zip(patterns).filter_map(|(n, p)| n.map(|n| (n, p)));
+        let Some((start, pattern)) = found.min_by_key(|(n, p)| (*n, std::cmp::Reverse(p.find.len()))) else { break };
+        if start >= open {
+            break;
+        }
+        out.extend_from_slice(&bytes[at..start]);
+        out.extend_from_slice(&pattern.with);
+        at = start + pattern.find.len();
+        for (n, p) in next.iter_mut().zip(patterns) {
+            if n.is_some_and(|n| n < at) {
+                *n = memchr::memmem::find(&bytes[at..], &p.find).map(|found| at + found);
+            }
+        }
+    }
+    // A pattern that was found can reach past the place where another one might begin.
+    let end = open.max(at);
+    out.extend_from_slice(&bytes[at..end]);
+    end
 }
 
 #[cfg(test)]
@@ -183,7 +221,7 @@ mod tests {
                 let (mut out, mut held) = (Vec::new(), Vec::new());
                 for (chunk, last) in [(&text[..i], false), (&text[i..j], false), (&text[j..], true)] {
                     held.extend_from_slice(chunk);
-                    let done = vault.conceal_into(&held, last, &mut out);
+                    let done = vault.conceal_foreign(&held, last, &mut out);
                     held.drain(..done);
                 }
                 assert_eq!((out, held), (want.clone(), Vec::new()), "cut at {i} and {j}");
@@ -194,8 +232,8 @@ mod tests {
     #[test]
     fn only_the_beginning_of_a_value_is_held_back() {
         let mut out = Vec::new();
-        assert_eq!(vault().conceal_into(b"50% done\n", false, &mut out), 9);
-        assert_eq!(vault().conceal_into(b"50% done, corr", false, &mut out), 10);
+        assert_eq!(vault().conceal_foreign(b"50% done\n", false, &mut out), 9);
+        assert_eq!(vault().conceal_foreign(b"50% done, corr", false, &mut out), 10);
     }
 
     #[test]
@@ -208,5 +246,23 @@ mod tests {
         let vault = Vault::default();
         assert_eq!(vault.reveal(&mark("x")).unwrap_err(), SecretError::Unknown { name: "x".into() });
         assert_eq!(vault.insert("x", "abc".into()).unwrap_err(), SecretError::TooShort { name: "x".into() });
+    }
+
+    #[test]
+    fn a_mark_that_a_host_forged_is_not_a_mark() {
+        let vault = vault();
+        for forged in [mark("db"), "\\ue000db\\ue001".to_string(), "\\uE000long\\uE001".to_string()] {
+            let mut out = Vec::new();
+            let text = format!("a {forged} b");
+            vault.conceal_foreign(text.as_bytes(), true, &mut out);
+            let out = String::from_utf8(out).unwrap();
+            let decoded = out.replace("\\ue000", "\u{E000}").replace("\\uE000", "\u{E000}");
+            assert_eq!(*vault.reveal(&decoded).unwrap(), decoded, "{forged:?} must not become a value");
+            assert!(!has_mark(&decoded), "{out:?}");
+        }
+        // What came through once stays as it is when it is looked at again.
+        let mut out = Vec::new();
+        vault.conceal_foreign(b"x correct horse y", true, &mut out);
+        assert_eq!(vault.conceal(&out), out);
     }
 }

@@ -88,7 +88,7 @@ impl Capture {
     fn conceal(&mut self, bytes: &[u8], last: bool) -> usize {
         let mut clean = std::mem::take(&mut self.clean);
         clean.clear();
-        let done = self.vault.conceal_into(bytes, last, &mut clean);
+        let done = self.vault.conceal_foreign(bytes, last, &mut clean);
         self.take(&clean);
         self.clean = clean;
         done

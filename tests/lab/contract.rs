@@ -14,7 +14,10 @@ fn in_the_lab(yaml: &str, npm_port: &str) -> String {
         .replace("body_contains: Healthy", "body_contains: welcome")
         .replace("wait: { port: 8096", &format!("wait: {{ port: {npm_port}"))
         // A folder of its own, so that what is fetched is beside the runbook.
-        .replace("wait: { port: 22, from: here, delay: 5s }", &format!("wait: {{ host: 127.0.0.1, port: {npm_port}, from: here, delay: 100ms }}"))
+        .replace(
+            "wait: { port: 22, from: here, delay: 5s }",
+            &format!("wait: {{ host: 127.0.0.1, port: {npm_port}, from: here, delay: 100ms }}"),
+        )
         .replace("2048]", "512]")
 }
 
@@ -47,7 +50,9 @@ fn book(checkpoint: &str, host: &str, yaml: &str) -> String {
     };
     let steps = format!("{before}\n  - name: example\n    {}\n", indented(yaml));
     let steps = steps.replace('\n', "\n    ");
-    format!("runbook: Example\nsections:\n- section: Example\n  hosts: [{host}]\n  checkpoint: {checkpoint}\n  steps:{steps}\n")
+    format!(
+        "runbook: Example\nsections:\n- section: Example\n  hosts: [{host}]\n  checkpoint: {checkpoint}\n  steps:{steps}\n"
+    )
 }
 
 fn undo_of(told: &Told) -> Vec<Value> {

@@ -187,9 +187,9 @@ impl Told {
     /// Why the first step that failed, or is unknown, is so.
     pub fn why(&self) -> String {
         self.find(|e| match e {
-            Event::TaskEnded { outcome: Outcome::Failed(why) | Outcome::Unknown(why) | Outcome::Ignored(why), .. } => {
-                Some(why.clone())
-            }
+            Event::TaskEnded {
+                outcome: Outcome::Failed(why) | Outcome::Unknown(why) | Outcome::Ignored(why), ..
+            } => Some(why.clone()),
             _ => None,
         })
         .unwrap_or_default()
@@ -211,7 +211,8 @@ impl Looks {
         for about in out.values_mut() {
             let words: Vec<&str> = about.split(' ').collect();
             if words.len() > 2 && words[0].len() == 10 {
-                *about = words.iter().enumerate().filter(|(i, _)| *i != 2).map(|(_, w)| *w).collect::<Vec<_>>().join(" ");
+                *about =
+                    words.iter().enumerate().filter(|(i, _)| *i != 2).map(|(_, w)| *w).collect::<Vec<_>>().join(" ");
             }
         }
         Self(out)

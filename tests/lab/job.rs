@@ -38,7 +38,10 @@ sections:
 async fn look_change_fail_and_back_again() {
     let drive = Drive::up().await;
     drive.write("runbooks/job.yml", JOB);
-    assert_eq!(drive.ground.ssh("pve", "mkdir -p /etc/pve/firewall; echo '[RULES]' > /etc/pve/firewall/101.fw").code, 0);
+    assert_eq!(
+        drive.ground.ssh("pve", "mkdir -p /etc/pve/firewall; echo '[RULES]' > /etc/pve/firewall/101.fw").code,
+        0
+    );
     assert_eq!(drive.ground.ssh("extranet", "mkdir /opt/app; echo by hand > /opt/app/content").code, 0);
     let bare = drive.all();
 
