@@ -1,6 +1,6 @@
 //! `piton completions`.
 
-use super::{Cli, Stop, output};
+use super::{Cli, output};
 use crate::exit::Exit;
 use clap::CommandFactory as _;
 
@@ -14,9 +14,9 @@ pub struct Args {
 }
 
 /// Prints the script.
-pub fn run(args: &Args) -> Result<Exit, Stop> {
+pub fn run(args: &Args) -> Exit {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "piton", &mut script);
     output::print(&String::from_utf8_lossy(&script));
-    Ok(Exit::Done)
+    Exit::Done
 }

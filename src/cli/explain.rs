@@ -15,8 +15,8 @@ pub struct Args {
 /// Prints it.
 pub fn run(args: &Args) -> Result<Exit, Stop> {
     let text = match args.code.as_str() {
-        "exit" => Exit::TABLE.iter().map(|(_, code, text)| format!("{code:>3}  {text}\n")).collect(),
-        "list" => codes::TABLE.iter().map(|code| format!("{}  {}\n", code.code, code.title)).collect(),
+        "exit" => lines(Exit::TABLE.iter().map(|(_, code, text)| format!("{code:>3}  {text}"))),
+        "list" => lines(codes::TABLE.iter().map(|code| format!("{}  {}", code.code, code.title))),
         name => match codes::find(name) {
             Some(code) => format!("{}: {}\n\n{}", code.code, code.title, output::wrap(code.text, "  ", 80)),
             None => {
@@ -28,4 +28,8 @@ pub fn run(args: &Args) -> Result<Exit, Stop> {
     };
     output::print(&text);
     Ok(Exit::Done)
+}
+
+fn lines(texts: impl Iterator<Item = String>) -> String {
+    texts.map(|text| text + "\n").collect()
 }

@@ -10,11 +10,17 @@ use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 /// Options that every subcommand takes.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Global options")]
 pub struct Global {
-    /// Inventory [default: $PITON_INVENTORY, else the project's only one].
-    #[arg(short, long, global = true, value_name = "FILE")]
+    /// `-i`.
+    #[arg(
+        help = "Inventory [default: $PITON_INVENTORY, else the project's only one]",
+        short,
+        long,
+        global = true,
+        value_name = "FILE"
+    )]
     pub inventory: Option<PathBuf>,
     /// Say only what failed, and the result.
     #[arg(short, long, global = true, conflicts_with = "verbose")]
@@ -26,8 +32,14 @@ pub struct Global {
     #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
     #[arg(hide_default_value = true, hide_possible_values = true)]
     pub format: FormatArg,
-    /// Colours: auto, always or never; NO_COLOR means never.
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    /// `--color`.
+    #[arg(
+        help = "Colours: auto, always or never; NO_COLOR means never",
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto"
+    )]
     #[arg(hide_default_value = true, hide_possible_values = true)]
     pub color: When,
     /// Where runs are kept [default: ~/.local/state/piton].

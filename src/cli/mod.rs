@@ -15,6 +15,7 @@ mod plan;
 mod program;
 mod render;
 mod report;
+mod resume;
 mod rollback;
 mod run;
 mod runs;
@@ -55,6 +56,8 @@ enum Command {
     Plan(plan::Args),
     /// Carry a runbook out, with checkpoints and a journal.
     Run(run::Args),
+    /// Go on with a run that was cut off or stopped.
+    Resume(resume::Args),
     /// Go back to how it was before a run, or to a checkpoint.
     Rollback(rollback::Args),
     /// The snapshots that piton took of guests.
@@ -92,6 +95,7 @@ async fn dispatch(cli: Cli) -> Result<Exit, Stop> {
         Command::Check(args) => check::run(global, &args),
         Command::Plan(args) => plan::run(global, &args).await,
         Command::Run(args) => run::run(global, &args).await,
+        Command::Resume(args) => resume::run(global, &args).await,
         Command::Rollback(args) => rollback::run(global, &args).await,
         Command::Checkpoints(args) => checkpoints::run(global, &args).await,
         Command::Demo(args) => demo::run(global, &args).await,
@@ -102,7 +106,7 @@ async fn dispatch(cli: Cli) -> Result<Exit, Stop> {
         Command::Report(args) => report::run(global, &args),
         Command::Modules(args) => modules::run(global, &args),
         Command::Explain(args) => explain::run(&args),
-        Command::Completions(args) => completions::run(&args),
+        Command::Completions(args) => Ok(completions::run(&args)),
         Command::Screen(args) => screen::run(global, &args).await,
     }
 }

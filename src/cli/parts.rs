@@ -3,11 +3,11 @@
 use super::operator::Asker;
 use super::{Global, Stop, output, secrets};
 use crate::compile::Program;
-use crate::engine::cancel::Cancel;
-use crate::engine::clock::SystemClock;
+use crate::engine::cancel::{Cancel, Level};
+use crate::engine::clock::{Clock as _, SystemClock};
 use crate::engine::connect::InventoryConnect;
 use crate::engine::{Options, Parts};
-use crate::event::Sink;
+use crate::event::{Event, Sink, Stamped};
 use crate::exit::Exit;
 use crate::journal::RunDir;
 use crate::key::RunId;
@@ -94,6 +94,8 @@ pub async fn parts(
     let spill = match &dir {
         Some(dir) => {
             let made = std::fs::DirBuilder::new().mode(0o700).create(dir.outputs());
+            // A run that goes on has its folder already.
+            let made = made.or_else(|e| if e.kind() == std::io::ErrorKind::AlreadyExists { Ok(()) } else { Err(e) });
             made.map_err(|e| Stop::local(format!("{}: {e}", dir.outputs().display())))?;
             Spill::Kept(dir.outputs())
         }
@@ -105,7 +107,7 @@ pub async fn parts(
     }
     let connect = InventoryConnect { inventory: program.inventory.clone(), settings };
     let cancel = Cancel::default();
-    watch(cancel.clone())?;
+    watch(cancel.clone(), screen.clone())?;
     let vars = json!({ "set": program.sets, "inputs": program.inputs });
     let parts = Parts {
         program,
@@ -163,7 +165,7 @@ fn operator() -> String {
 }
 
 /// Ctrl-C, SIGTERM and SIGHUP: once stops in order, twice kills what runs, the third time the program leaves.
-fn watch(cancel: Cancel) -> Result<(), Stop> {
+fn watch(cancel: Cancel, screen: Screen) -> Result<(), Stop> {
     let on = |kind| signal(kind).map_err(|e| Stop::local(format!("signals cannot be watched: {e}")));
     let mut int = on(SignalKind::interrupt())?;
     let mut term = on(SignalKind::terminate())?;
@@ -175,10 +177,13 @@ fn watch(cancel: Cancel) -> Result<(), Stop> {
                 _ = term.recv() => {}
                 _ = hup.recv() => {}
             }
-            if cancel.raise().is_none() {
+            let Some(level) = cancel.raise() else {
+                screen.pause();
                 output::complain("left at once; what ran on the hosts may still run, and the journal says what it was");
                 std::process::exit(i32::from(Exit::Interrupted.code()));
-            }
+            };
+            let count = if level == Level::Stop { 1 } else { 2 };
+            screen.event(&Stamped { at: SystemClock.now(), event: Event::Interrupted { count } });
         }
     });
     Ok(())

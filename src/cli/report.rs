@@ -40,7 +40,7 @@ pub fn run(global: &Global, args: &Args) -> Result<Exit, Stop> {
         FormatArg::Text => {
             let paint = if args.output.is_some() { Paint::PLAIN } else { global.paint() };
             let verbosity = global.verbosity().max(Verbosity::Normal);
-            Text::whole(events, Options { paint, verbosity, ..global.options() })
+            Text::whole(events, Options { verbosity, paint, ..global.options() })
         }
         FormatArg::Md => markdown::page(&RunView::of(events)),
         FormatArg::Html => html::page(&RunView::of(events)),

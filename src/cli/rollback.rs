@@ -39,22 +39,7 @@ enum Target {
 /// Goes back.
 pub async fn run(global: &Global, args: &Args) -> Result<Exit, Stop> {
     let state = global.state()?;
-    let (target, inventory, title) = match args.target.as_deref().and_then(|t| t.split_once('/')) {
-        Some((guest, name)) => {
-            let path = inventory_path(global)?;
-            let target = Target::Checkpoint { guest: guest.to_string(), name: name.to_string() };
-            (target, path, format!("{guest} back to {name}"))
-        }
-        None => {
-            let old = journal::read(&state.find(args.target.as_deref())?)?.state;
-            let run = old.run.as_ref().map(ToString::to_string).unwrap_or_default();
-            if old.command == "rollback" {
-                return Err(Stop::input(format!("run {run} is a way back itself")).hint("name the run to take back"));
-            }
-            let path = global.inventory.clone().unwrap_or_else(|| PathBuf::from(&old.inventory));
-            (Target::Run(old), path, format!("back to before run {run}"))
-        }
-    };
+    let (target, inventory, title) = wanted(global, args.target.as_deref())?;
     if let Target::Run(old) = &target
         && let Some(by) = taken_back(&state, old)
     {
@@ -112,6 +97,21 @@ pub async fn run(global: &Global, args: &Args) -> Result<Exit, Stop> {
         Target::Checkpoint { guest, name } => engine::rollback_checkpoint(parts, &guest, &name).await,
     };
     finish(global, &dir, ending)
+}
+
+/// What is to go back, with which inventory, and how the way back is called.
+fn wanted(global: &Global, target: Option<&str>) -> Result<(Target, PathBuf, String), Stop> {
+    if let Some((guest, name)) = target.and_then(|t| t.split_once('/')) {
+        let target = Target::Checkpoint { guest: guest.to_string(), name: name.to_string() };
+        return Ok((target, inventory_path(global)?, format!("{guest} back to {name}")));
+    }
+    let old = journal::read(&global.state()?.find(target)?)?.state;
+    let run = old.run.as_ref().map(ToString::to_string).unwrap_or_default();
+    if old.command == "rollback" {
+        return Err(Stop::input(format!("run {run} is a way back itself")).hint("name the run to take back"));
+    }
+    let path = global.inventory.clone().unwrap_or_else(|| PathBuf::from(&old.inventory));
+    Ok((Target::Run(old), path, format!("back to before run {run}")))
 }
 
 /// In the journal of a way back: the run that it took back.

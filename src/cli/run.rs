@@ -2,7 +2,7 @@
 
 use super::parts::{self, How};
 use super::program::{self, Runbook, Selection};
-use super::{Global, Stop, output, report};
+use super::{Global, Stop, output, report, resume};
 use crate::engine::clock::{Clock as _, SystemClock};
 use crate::engine::{self, Ending};
 use crate::exit::Exit;
@@ -39,7 +39,14 @@ pub async fn run(global: &Global, args: &Args) -> Result<Exit, Stop> {
     let id = SystemClock.run_id();
     let dir = state.create(&id)?;
     let parts = match parts::parts(global, program, &args.how, args.step, args.keep, (id, Some(dir.clone()))).await {
-        Ok(made) => made.parts,
+        Ok(made) => {
+            let mut parts = made.parts;
+            let with = resume::started_with(&args.runbook, &args.selection);
+            if let (Some(vars), Some(with)) = (parts.options.vars.as_object_mut(), with.as_object()) {
+                vars.extend(with.clone());
+            }
+            parts
+        }
         Err(stop) => {
             // Nothing was begun: an empty folder would only be in the way.
             parts::discard(&dir);

@@ -65,14 +65,12 @@ pub fn run(global: &Global, args: &Args) -> Result<Exit, Stop> {
 
 /// The host of this name, or bad input.
 pub fn known(program: &Program, name: &str) -> Result<String, Stop> {
-    match program.inventory.host(name) {
-        Some(host) => Ok(host.name.clone()),
-        None => {
-            let names: Vec<&str> = program.inventory.hosts.iter().map(|h| h.name.as_str()).collect();
-            Err(Stop::input(format!("there is no host `{name}` in the inventory"))
-                .hint(format!("there are: {}", names.join(", "))))
-        }
+    if let Some(host) = program.inventory.host(name) {
+        return Ok(host.name.clone());
     }
+    let names: Vec<&str> = program.inventory.hosts.iter().map(|h| h.name.as_str()).collect();
+    let hint = format!("there are: {}", names.join(", "));
+    Err(Stop::input(format!("there is no host `{name}` in the inventory")).hint(hint))
 }
 
 /// A value on one line: texts as they are, the rest as JSON.

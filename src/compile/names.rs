@@ -181,6 +181,12 @@ impl Names<'_> {
                 Some(format!("secrets are read as `secrets.{name}`")),
             );
         }
+        if let ("result", Some(own)) = (name, self.own) {
+            return undefined(
+                format!("`{name}` is not defined"),
+                Some(format!("the result of this step is `out.{own}`")),
+            );
+        }
         let instead = match name {
             "inventory_hostname" | "ansible_hostname" | "hostname" => Some("write `host.name`"),
             "ansible_host" => Some("write `host.address`"),

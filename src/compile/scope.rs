@@ -102,8 +102,8 @@ impl<'a> Layers<'a> {
             resolver.set("inputs", Value::Object(rendered));
         }
         if !layers.is_empty() {
-            // Variables of the included file may use its inputs.
-            resolver.tried.clear();
+            // Variables of the included file may use its inputs; those that are there already stay as they are.
+            resolver.tried = merged.iter().map(|(n, _)| (*n).to_string()).filter(|n| resolver.has(n)).collect();
             for (name, _) in &merged {
                 resolver.resolve(name);
             }
@@ -123,6 +123,10 @@ impl Resolver<'_> {
         if let Value::Object(map) = &mut self.scope {
             map.insert(name.to_string(), value);
         }
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.scope.get(name).is_some()
     }
 
     /// A variable that cannot be rendered yet (it uses `out` of a later step) stays undefined.

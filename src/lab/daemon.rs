@@ -16,6 +16,8 @@ use tokio::sync::mpsc;
 /// # Errors
 /// If the lab does not come up: its directory then is as it was found.
 pub async fn serve(layout: Layout) -> Result<(), LabError> {
+    // The hosts' files are made here, and their modes must not depend on who starts a lab.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     let lock = File::create(layout.file("lock")).map_err(LabError::io("making the lock"))?;
     lock.try_lock().map_err(|_| LabError::Daemon { message: "another daemon serves this lab".into() })?;
     let pid = format!("{}\n", std::process::id());

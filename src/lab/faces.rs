@@ -1,6 +1,7 @@
 //! The names under which the piton binary stands for another program in a lab host.
 
 use super::layout::NODE;
+use super::pve::cli;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -11,9 +12,8 @@ const EVERYWHERE: &[&str] = &["systemctl", "lab-httpd"];
 /// lab host they say that they are not simulated.
 const MASKED: &[&str] = &["apt", "apt-get", "docker", "ufw", "zfs", "zpool"];
 
-/// Programs of the node. `curl` only where the machine has one, see [`of`].
-const NODE_ONLY: &[&str] =
-    &["qm", "pvesh", "pvesm", "pveversion", "pvenode", "vzdump", "qmrestore", "pve-firewall", "ifreload"];
+/// Programs of a node that nothing simulates yet; those that are simulated name themselves in [`cli::NAMES`].
+const NOT_YET: &[&str] = &["vzdump", "qmrestore", "pve-firewall"];
 
 /// The argument that makes piton process 1 of a host: `piton __lab-init DIR HOST`.
 pub const INIT: &str = "__lab-init";
@@ -24,7 +24,7 @@ pub fn of(host: &str) -> Vec<&'static str> {
     let mut names = EVERYWHERE.to_vec();
     names.extend(MASKED.iter().filter(|name| has(name)));
     if host == NODE {
-        names.extend(NODE_ONLY);
+        names.extend(cli::NAMES.iter().chain(NOT_YET));
         if has("curl") {
             names.push("curl");
         }
@@ -51,7 +51,8 @@ pub fn run(args: &[String]) -> Option<ExitCode> {
         "systemctl" => super::systemctl::main(rest),
         "lab-httpd" => super::httpd::main(rest),
         "curl" => super::curl::main(rest),
-        name if NODE_ONLY.contains(&name) => {
+        name if cli::NAMES.contains(&name) => return cli::main_for(name, rest),
+        name if NOT_YET.contains(&name) => {
             eprintln!("piton lab: {name} is not simulated");
             127
         }

@@ -48,7 +48,11 @@ pub async fn check() -> Result<Rootless, LabError> {
     if output.status.success() {
         return Ok(rootless);
     }
-    let why = String::from_utf8_lossy(&output.stderr).trim().to_string();
+    let mut why = String::from_utf8_lossy(&output.stderr).trim().to_string();
+    let restricted = "/proc/sys/kernel/apparmor_restrict_unprivileged_userns";
+    if std::fs::read_to_string(restricted).is_ok_and(|on| on.trim() == "1") {
+        why.push_str("; AppArmor forbids it: sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0");
+    }
     Err(if rootless.0 { LabError::Rootless { why } } else { LabError::Namespaces { why } })
 }
 

@@ -56,6 +56,13 @@ pub fn text(
         }
     };
     match String::from_utf8(bytes) {
+        // Two characters of the private use area are piton's own: a text that holds one would pass for a secret.
+        Ok(text) if text.contains(['\u{e000}', '\u{e001}']) => {
+            let at = text.find(['\u{e000}', '\u{e001}']).map_or(0, |i| text[..i].matches('\n').count() + 1);
+            diagnostics
+                .push(error(format!("{what} `{name}` holds U+E000 or U+E001 (line {at}), which mark secrets here")));
+            None
+        }
         Ok(text) => Some(sources.add(name, text.strip_prefix('\u{feff}').map_or(text.clone(), str::to_string))),
         Err(e) => {
             diagnostics.push(error(format!("{what} `{name}` is not UTF-8 (byte {})", e.utf8_error().valid_up_to())));

@@ -158,7 +158,8 @@ pub fn text(text: &str, scope: &Value) -> Result<Value, TemplateProblem> {
     if !is_template(text) {
         return Ok(text.into());
     }
-    let template = parse(text.trim())?;
+    // White space around it is part of a text: `"{{ key }}\n"` is a line, not the value.
+    let template = parse(text)?;
     if let Some(keys) = single(&template).and_then(keys) {
         if let [name] = keys.as_slice()
             && template_helpers::is_helper(name)

@@ -67,9 +67,9 @@ pub fn lines(diff: &Diff, limit: Option<usize>) -> Vec<Line> {
     out
 }
 
-/// A change: what it does, its diff, and the two things that one must know before: that it reverts by itself, or that
-/// there is no undo.
-pub fn change(change: &Change, limit: Option<usize>) -> Vec<Line> {
+/// A change: what it does, its diff, and that it reverts by itself where it does; with `undo` also that it has none of
+/// its own, which one wants to know before, not at each step of a run.
+pub fn change(change: &Change, limit: Option<usize>, undo: bool) -> Vec<Line> {
     let mut out = vec![Line::new(Mark::Same, clean::line(&change.what))];
     for line in lines(&change.diff, limit) {
         out.push(Line::new(line.mark, format!("  {}", line.text)));
@@ -78,7 +78,9 @@ pub fn change(change: &Change, limit: Option<usize>) -> Vec<Line> {
         let text = format!("  reverts by itself unless confirmed within {}", span(within));
         out.push(Line::new(Mark::Note, text));
     }
-    if let Undo::Impossible(why) = &change.undo {
+    if let Undo::Impossible(why) = &change.undo
+        && undo
+    {
         out.push(Line::new(Mark::Note, format!("  cannot be undone by itself: {}", clean::line(why))));
     }
     out
@@ -156,7 +158,7 @@ mod tests {
     use super::*;
 
     fn shown(diff: &Diff, limit: Option<usize>) -> String {
-        lines(diff, limit).iter().map(|l| format!("{}\n", l.text)).collect()
+        lines(diff, limit).into_iter().map(|l| l.text + "\n").collect()
     }
 
     fn text(before: Option<&str>, after: Option<&str>) -> Diff {
@@ -181,7 +183,7 @@ mod tests {
 
     #[test]
     fn long_diffs_are_cut_and_counted() {
-        let after: String = (0..50).map(|n| format!("{n}\n")).collect();
+        let after: String = (0..50).map(|n: u32| n.to_string() + "\n").collect();
         let cut = shown(&text(None, Some(&after)), Some(5));
         assert!(cut.ends_with("+0\n+1\n(48 more lines)\n"), "{cut}");
     }

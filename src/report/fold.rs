@@ -130,7 +130,7 @@ impl RunView {
                 task.changes.clone_from(changes);
             }
             Event::ActionStarted { task, change, action, line } => {
-                self.task(at, task).actions.push(ActionView { at: (*change, *action), line: line.clone(), end: None })
+                self.task(at, task).actions.push(ActionView { at: (*change, *action), line: line.clone(), end: None });
             }
             Event::ActionEnded { task, change, action, ok, result, took } => {
                 let place = (*change, *action);

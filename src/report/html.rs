@@ -190,7 +190,7 @@ fn item(step: &StepView, task: &TaskView) -> String {
     }
     for change in &task.changes {
         out.push_str("<pre>");
-        for line in diff::change(change, None) {
+        for line in diff::change(change, None, true) {
             let class = match line.mark {
                 Mark::Place => "place",
                 Mark::Same => "same",

@@ -149,7 +149,7 @@ fn item(step: &StepView, task: &TaskView) -> String {
         out.push_str(&format!("\n- the operator answered: {}\n", text(answer)));
     }
     for change in &task.changes {
-        let lines: Vec<String> = diff::change(change, None).into_iter().map(|l| l.text).collect();
+        let lines: Vec<String> = diff::change(change, None, true).into_iter().map(|l| l.text).collect();
         out.push_str(&block("diff", &unindent(&lines)));
     }
     for action in &task.actions {

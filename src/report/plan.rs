@@ -115,7 +115,7 @@ pub fn lines(
 }
 
 fn changed(changes: &[Change], paint: Paint, limit: Option<usize>) -> Vec<String> {
-    let lines = changes.iter().flat_map(|c| diff::change(c, limit));
+    let lines = changes.iter().flat_map(|c| diff::change(c, limit, true));
     lines.map(|line| format!("      {}", line.painted(paint)).trim_end().to_string()).collect()
 }
 

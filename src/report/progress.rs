@@ -8,6 +8,7 @@ use super::paint::Paint;
 use super::text::{Options, Text};
 use crate::event::{Event, Outcome, Sink, Stamped};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -29,6 +30,26 @@ struct Inner {
     done: u64,
     /// Set while the operator is asked: lines wait here.
     paused: Option<Vec<String>>,
+    echo: Option<NoEcho>,
+}
+
+/// The terminal does not show `^C` while bars are drawn: it would shift them by a line.
+struct NoEcho(Termios);
+
+impl NoEcho {
+    fn new() -> Option<Self> {
+        let before = tcgetattr(std::io::stdout()).ok()?;
+        let mut now = before.clone();
+        now.local_modes.remove(LocalModes::ECHOCTL);
+        tcsetattr(std::io::stdout(), OptionalActions::Now, &now).ok()?;
+        Some(Self(before))
+    }
+}
+
+impl Drop for NoEcho {
+    fn drop(&mut self) {
+        let _ = tcsetattr(std::io::stdout(), OptionalActions::Now, &self.0);
+    }
 }
 
 struct Row {
@@ -55,6 +76,7 @@ impl Progress {
             room: rows.saturating_sub(4).max(1),
             done: 0,
             paused: None,
+            echo: NoEcho::new(),
         }));
         // One thread turns all spinners: indicatif's own steady tick takes a thread a bar.
         let weak = Arc::downgrade(&inner);
@@ -72,6 +94,7 @@ impl Progress {
     pub fn pause(&self) {
         let mut inner = lock(&self.inner);
         let _ = inner.bars.clear();
+        inner.echo = None;
         inner.bars.set_draw_target(ProgressDrawTarget::hidden());
         inner.paused.get_or_insert_with(Vec::new);
     }
@@ -80,6 +103,7 @@ impl Progress {
     pub fn resume(&self) {
         let mut inner = lock(&self.inner);
         inner.bars.set_draw_target(ProgressDrawTarget::stdout());
+        inner.echo = NoEcho::new();
         if let Some(lines) = inner.paused.take() {
             inner.print(&lines);
         }
@@ -153,16 +177,16 @@ impl Inner {
                 }
             }
             Event::CheckpointStarted { guest, name, .. } => {
-                self.begin(guest, &format!("snapshot {}", clean::line(name)))
+                self.begin(guest, &format!("snapshot {}", clean::line(name)));
             }
             Event::RollbackStarted { guest, name } => {
-                self.begin(guest, &format!("going back to {}", clean::line(name)))
+                self.begin(guest, &format!("going back to {}", clean::line(name)));
             }
             Event::Output { task, line, .. } => self.say(&task.host, line),
             Event::TaskLog { host, line } => self.say(host, line),
             Event::Waiting { host, what } => self.say(host, &format!("waiting for {what}")),
             Event::Retry { task, attempt, of, .. } => {
-                self.say(&task.host, &format!("attempt {attempt} of {of} failed"))
+                self.say(&task.host, &format!("attempt {attempt} of {of} failed"));
             }
             Event::UndoStarted { task, what } => {
                 self.begin(&task.host, &format!("taking back: {}", clean::line(what)));
@@ -197,6 +221,7 @@ impl Inner {
                     total.finish_and_clear();
                 }
                 let _ = self.bars.clear();
+                self.echo = None;
             }
             _ => {}
         }

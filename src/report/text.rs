@@ -182,11 +182,11 @@ impl Text {
             Outcome::Changed => out.extend(self.changes(task)),
             Outcome::Failed(why) | Outcome::Ignored(why) => {
                 out.extend(indented(&paint.red(&clean::line(why))));
-                out.extend(self.failure(task));
+                out.extend(failure(task));
             }
             Outcome::Unknown(why) => {
                 out.extend(indented(&paint.red(&clean::line(why))));
-                out.extend(self.failure(task));
+                out.extend(failure(task));
                 out.extend(indented(&format!("nobody saw whether {} did it: look before you go on", key.host)));
             }
             Outcome::Ok | Outcome::Skipped(_) => {}
@@ -195,19 +195,11 @@ impl Text {
     }
 
     fn changes(&self, task: &TaskView) -> Vec<String> {
-        let lines = task.changes.iter().flat_map(|c| diff::change(c, self.limit()));
+        let lines = task
+            .changes
+            .iter()
+            .flat_map(|c| diff::change(c, self.limit(), self.options.verbosity == Verbosity::Verbose));
         lines.flat_map(|line: Line| indented(&line.painted(self.options.paint))).collect()
-    }
-
-    /// What the host said to the action that failed or is in flight.
-    fn failure(&self, task: &TaskView) -> Vec<String> {
-        let wrong = |a: &&ActionView| a.end.as_ref().is_none_or(|(ok, _, _)| !ok);
-        let Some(action) = task.actions.iter().rev().find(wrong) else { return Vec::new() };
-        let mut out = indented(&format!("$ {}", clean::line(&action.line)));
-        if let Some((_, result, _)) = &action.end {
-            out.extend(said(result).iter().flat_map(|line| indented(line)));
-        }
-        out
     }
 
     fn ended(&mut self) -> Vec<String> {
@@ -271,6 +263,17 @@ pub fn said(result: &ActionResult) -> Vec<String> {
     out
 }
 
+/// What the host said to the action that failed or is in flight.
+fn failure(task: &TaskView) -> Vec<String> {
+    let wrong = |a: &&ActionView| a.end.as_ref().is_none_or(|(ok, _, _)| !ok);
+    let Some(action) = task.actions.iter().rev().find(wrong) else { return Vec::new() };
+    let mut out = indented(&format!("$ {}", clean::line(&action.line)));
+    if let Some((_, result, _)) = &action.end {
+        out.extend(said(result).iter().flat_map(|line| indented(line)));
+    }
+    out
+}
+
 fn indented(text: &str) -> Vec<String> {
     text.lines().map(|line| format!("      {line}").trim_end().to_string()).collect()
 }
@@ -288,11 +291,13 @@ fn header(start: &Start, paint: Paint) -> Vec<String> {
     // A plan leaves nothing behind, so its id would lead nowhere.
     let id = if start.command == "plan" { String::new() } else { format!(" {}", start.run) };
     let title = format!("{}{id}: {}", start.command, start.runbook);
-    let lab = if start.lab { "  (lab: simulated Proxmox)" } else { "" };
     let mut out = vec![paint.bold(&clean::line(&title))];
     let with = clean::line(&start.inventory);
     let path = clean::line(&start.path);
-    out.push(if path.is_empty() { format!("  with {with}{lab}") } else { format!("  {path} with {with}{lab}") });
+    out.push(if path.is_empty() { format!("  with {with}") } else { format!("  {path} with {with}") });
+    if start.lab {
+        out.push("  lab: simulated Proxmox".to_string());
+    }
     if !start.hosts.is_empty() {
         out.push(format!("  hosts: {}", clean::line(&start.hosts.join(", "))));
     }

@@ -2,7 +2,7 @@
 
 use crate::event::{ActionResult, Coverage, Forecast, Outcome, RunEnd};
 use crate::key::{RunId, StepKey, TaskKey};
-use crate::modules::{Change, Nature};
+use crate::modules::{Change, Nature, Undo};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -268,10 +268,10 @@ impl RunView {
         self.rollbacks.iter().rev().find(|r| r.guest == guest).is_some_and(|r| matches!(r.end, Some(Ok(_))))
     }
 
-    /// What to type to go back to how it was before this run; `None` if it left nothing to take back.
+    /// What to type to go back to how it was before this run; `None` if it left nothing that can be taken back.
     pub fn way_back(&self) -> Option<String> {
         let start = self.start.as_ref().filter(|s| s.command != "rollback" && s.command != "plan")?;
-        let acted = |t: &TaskView| t.nature != Some(Nature::Looks) && t.begun() > self.undone(&t.key);
+        let acted = |t: &TaskView| t.undoable() > self.undone(&t.key);
         let stands = self.standing().any(|c| !self.went_back(&c.guest));
         let changed = self.tasks().any(|(_, _, t)| acted(t) && !self.went_back(&t.key.host));
         (stands || changed).then(|| format!("piton rollback {}", start.run))
@@ -306,9 +306,11 @@ impl TaskView {
         }
     }
 
-    /// How many of its changes were begun.
-    pub fn begun(&self) -> usize {
-        self.actions.iter().map(|a| a.at.0).collect::<std::collections::BTreeSet<_>>().len()
+    /// How many of its changes were begun and have an undo.
+    pub fn undoable(&self) -> usize {
+        let begun: std::collections::BTreeSet<usize> = self.actions.iter().map(|a| a.at.0).collect();
+        let undoes = |i: &&usize| self.changes.get(**i).is_some_and(|c| matches!(c.undo, Undo::Actions(_)));
+        begun.iter().filter(undoes).count()
     }
 
     /// The action that was begun and not seen to end.

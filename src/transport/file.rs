@@ -27,7 +27,7 @@ trap 'rm -f "$t"' EXIT; trap 'exit 1' HUP INT TERM PIPE
 set -C; : > "$t" || exit 1; set +C
 cat > "$t" || exit 1
 n=$(wc -c < "$t")
-[ "$((n))" = "$2" ] || say "only $((n)) of $2 bytes arrived"
+[ "$((n))" = "$2" ] || say "$((n)) bytes arrived, not $2"
 if [ -n "$o" ] && [ "$o" != "$(stat -c %u:%g "$t" 2>/dev/null || stat -f %u:%g "$t")" ]; then
   chown "$o" "$t" || say "cannot keep its owner $o"
 fi

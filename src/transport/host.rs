@@ -4,7 +4,8 @@ use super::capture::Capture;
 use super::channel::{Dial, Reader, Settings};
 use super::frame::{Flags, encode};
 use super::line::{Become, Line};
-use super::shell::{Cancel, Fate, Job, Outcome, Sink, Target, drain, exchange};
+use super::shell::{Cancel, Fate, Job, Outcome, Target, drain, exchange};
+use super::stream::Sink;
 use super::{Batch, Boxed, Live, Remote, Stream, TransportError};
 use crate::cmd::{Cmd, Ended, Output};
 use crate::modules::{FetchFile, PutFile, PutTree};
@@ -302,7 +303,7 @@ impl<D: Dial> Remote for Host<D> {
         self.dial.via()
     }
 
-    fn run<'a>(&'a self, batch: Batch) -> Boxed<'a, Vec<Result<Output, TransportError>>> {
+    fn run(&self, batch: Batch) -> Boxed<'_, Vec<Result<Output, TransportError>>> {
         Box::pin(async move {
             let mut cancel = self.cancel.subscribe();
             let refused =
@@ -348,7 +349,7 @@ impl<D: Dial> Remote for Host<D> {
         Box::pin(self.fetch_file(file))
     }
 
-    fn cancel<'a>(&'a self, grace: Duration) -> Boxed<'a, ()> {
+    fn cancel(&self, grace: Duration) -> Boxed<'_, ()> {
         Box::pin(async move {
             self.cancel.send_modify(|c| *c = Cancel { count: c.count + 1, grace });
             // Whoever runs something does the killing; here it is only waited for. What was abandoned is killed here.
@@ -370,7 +371,7 @@ impl<D: Dial> Remote for Host<D> {
         })
     }
 
-    fn close<'a>(&'a self) -> Boxed<'a, ()> {
+    fn close(&self) -> Boxed<'_, ()> {
         Box::pin(async move {
             let slots = std::mem::take(&mut *self.shells.lock().unwrap_or_else(PoisonError::into_inner));
             for slot in slots.into_values().flatten() {

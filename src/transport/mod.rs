@@ -15,6 +15,7 @@ mod shell;
 mod ssh;
 mod ssh_config;
 mod ssh_error;
+mod stream;
 mod tree;
 
 pub use channel::Settings;
@@ -143,7 +144,7 @@ pub trait Remote: Send + Sync {
     fn via(&self) -> &'static str;
 
     /// Runs the commands of a batch. One result each, in order; after an error the rest are errors too.
-    fn run<'a>(&'a self, batch: Batch) -> Boxed<'a, Vec<Result<Output, TransportError>>>;
+    fn run(&self, batch: Batch) -> Boxed<'_, Vec<Result<Output, TransportError>>>;
 
     /// Writes a file: to a name beside it, with mode and owner, then `mv`.
     fn put<'a>(&'a self, file: &'a PutFile) -> Boxed<'a, Result<(), TransportError>>;
@@ -156,10 +157,10 @@ pub trait Remote: Send + Sync {
 
     /// Kills the process groups of everything that this connection runs: TERM, then KILL after `grace`. The
     /// pending [`run`](Self::run) then answers [`crate::cmd::Ended::Cancelled`].
-    fn cancel<'a>(&'a self, grace: Duration) -> Boxed<'a, ()>;
+    fn cancel(&self, grace: Duration) -> Boxed<'_, ()>;
 
     /// Ends the connection in order. Nothing of piton's is left on the host.
-    fn close<'a>(&'a self) -> Boxed<'a, ()>;
+    fn close(&self) -> Boxed<'_, ()>;
 }
 
 /// Makes connections; the engine asks for each host once a run.

@@ -3,17 +3,14 @@
 //! One task does all of it: it writes while it reads both streams, so a large input and a large output never wait
 //! for each other.
 
-use super::capture::Capture;
 use super::channel::Reader;
 use super::line::{Half, Line, START};
 use super::parse::{Event, Mark};
+use super::stream::{Feed, Sink};
 use super::{Boxed, Stream};
-use crate::cmd::{Captured, Ended, Output};
-use std::fs::File;
-use std::io::Write;
+use crate::cmd::{Ended, Output};
 use std::pin::Pin;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::watch;
 use tokio::time::{Instant, Sleep, sleep};
 use zeroize::Zeroizing;
@@ -38,21 +35,6 @@ pub struct Job {
     pub out: Sink,
     /// Collects its errors.
     pub err: Sink,
-}
-
-/// Where a stream goes.
-pub enum Sink {
-    /// Concealed, kept, shown.
-    Capture(Box<Capture>),
-    /// As it is into a file.
-    Save {
-        /// Open for writing.
-        file: File,
-        /// Bytes so far.
-        len: u64,
-        /// The first error.
-        error: Option<String>,
-    },
 }
 
 /// What became of a [`Job`].
@@ -367,63 +349,6 @@ impl Job {
     fn output(self, ended: Ended, took: Duration) -> Result<Output, String> {
         let (stdout, stderr) = (self.out.finish()?, self.err.finish()?);
         Ok(Output { ended, stdout, stderr, took })
-    }
-}
-
-impl Sink {
-    fn push(&mut self, bytes: &[u8]) {
-        match self {
-            Self::Capture(capture) => capture.push(bytes),
-            Self::Save { file, len, error } => {
-                *len += bytes.len() as u64;
-                if error.is_none()
-                    && let Err(e) = file.write_all(bytes)
-                {
-                    *error = Some(e.to_string());
-                }
-            }
-        }
-    }
-
-    fn finish(self) -> Result<Captured, String> {
-        match self {
-            Self::Capture(capture) => capture.finish(),
-            Self::Save { error: Some(error), .. } => Err(error),
-            Self::Save { len, .. } => Ok(Captured { bytes: Vec::new(), total: len, spill: None }),
-        }
-    }
-}
-
-/// What is still to be written.
-struct Feed {
-    frames: Zeroizing<Vec<u8>>,
-    at: usize,
-    source: Option<Reader>,
-}
-
-impl Feed {
-    fn has_more(&self) -> bool {
-        self.at < self.frames.len() || self.source.is_some()
-    }
-
-    /// Writes or reads once. Safe to drop and call again.
-    async fn step(&mut self, stdin: &mut Option<super::channel::Writer>) -> std::io::Result<()> {
-        let Some(stdin) = stdin else { return Ok(()) };
-        if self.at < self.frames.len() {
-            self.at += stdin.write(&self.frames[self.at..]).await?;
-        } else if let Some(source) = &mut self.source {
-            let mut buffer = std::mem::take(&mut *self.frames);
-            buffer.clear();
-            buffer.resize(256 * 1024, 0);
-            let n = source.read(&mut buffer).await?;
-            buffer.truncate(n);
-            *self.frames = buffer;
-            self.at = 0;
-            if n == 0 {
-                self.source = None;
-            }
-        }
-        Ok(())
     }
 }
 

@@ -2,12 +2,12 @@
 
 mod builder;
 mod check;
+mod commands;
 mod completions;
 mod explain;
 mod help;
 mod modules;
 mod program;
-mod programs;
 mod report;
 mod robust;
 mod runs;

@@ -3,8 +3,11 @@
 
 mod checkpoints;
 mod demo;
+mod contract;
+mod drive;
 mod ground;
 mod guests;
+mod job;
 mod lifecycle;
 mod proxmox;
 mod systemctl;

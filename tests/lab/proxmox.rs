@@ -6,7 +6,7 @@ use serde_json::Value;
 use std::time::{Duration, Instant};
 
 /// One call by the node's curl; HTTP status and body.
-fn call(ground: &Ground, method: &str, path: &str, params: &[(&str, &str)]) -> (u16, Value) {
+pub fn call(ground: &Ground, method: &str, path: &str, params: &[(&str, &str)]) -> (u16, Value) {
     let data: String = params.iter().map(|(k, v)| format!(" --data-urlencode '{k}={v}'")).collect();
     let script = format!(
         "set -e; u=root@pam; t=$(perl -MPVE::AccessControl -e 'print PVE::AccessControl::assemble_ticket(shift)' $u); \
@@ -21,7 +21,7 @@ fn call(ground: &Ground, method: &str, path: &str, params: &[(&str, &str)]) -> (
 }
 
 /// Starts a task and follows it; its exit status.
-fn task(ground: &Ground, method: &str, path: &str, params: &[(&str, &str)]) -> String {
+pub fn task(ground: &Ground, method: &str, path: &str, params: &[(&str, &str)]) -> String {
     let (status, body) = call(ground, method, path, params);
     assert_eq!(status, 200, "{body}");
     let upid = body["data"].as_str().unwrap().to_string();
@@ -124,5 +124,24 @@ async fn the_network_of_the_node_is_its_own_file() {
         "auto vmbr2\niface vmbr2 inet static\n\taddress 10.10.0.1/24\n\tbridge-ports none\n\tbridge-stp off\n\tbridge-fd 0\n\n"
     );
     assert_eq!(ground.ssh("extranet", "ls /etc/network/interfaces").code, 2);
+    lab::down(&ground.layout).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_node_s_own_commands_speak_to_the_same_node() {
+    let ground = Ground::up().await;
+    let said = ground
+        .ssh("pve", "qm snapshot 102 before && qm guest exec 102 -- sh -c 'echo bad > /etc/app.conf' | grep exitcode");
+    assert_eq!(said.code, 0, "{said:?}");
+    assert!(said.out.ends_with("   \"exitcode\" : 0,\n"), "{said:?}");
+    assert_eq!(ground.ssh("intranet", "cat /etc/app.conf").out, "bad\n");
+    assert_eq!(ground.ssh("pve", "qm rollback 102 before; qm status 102").out.lines().last(), Some("status: stopped"));
+    assert_eq!(ground.ssh("pve", "qm start 102; qm status 102").out.lines().last(), Some("status: running"));
+    crate::ground::until("intranet answers", || ground.ssh("intranet", "true").code == 0);
+    assert_eq!(ground.ssh("intranet", "ls /etc/app.conf").code, 2);
+    let (_, list) = call(&ground, "GET", "/nodes/pve/qemu/102/snapshot", &[]);
+    assert_eq!(list["data"][0]["name"], "before");
+    assert_eq!(ground.ssh("pve", "vzdump 102"), Said::is(127, "", "piton lab: vzdump is not simulated\n"));
+    assert_eq!(ground.ssh("intranet", "qm list").code, 127);
     lab::down(&ground.layout).await.unwrap();
 }

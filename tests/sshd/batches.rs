@@ -248,11 +248,11 @@ async fn a_silent_line_is_noticed() {
     until("it runs", || lives(&a)).await;
     let begun = Instant::now();
     signal_sshd_of(&user.name, Signal::STOP);
-    let result = tokio::time::timeout(Duration::from_secs(15), running).await.unwrap().unwrap();
+    let result = tokio::time::timeout(Duration::from_secs(15), running).await;
     println!("\na silent line is noticed after {:?}", begun.elapsed());
     signal_sshd_of(&user.name, Signal::KILL);
     sh("pkill", &["-9", "-u", &user.name]);
-    let error = result.unwrap_err();
+    let error = result.expect("noticed in time").unwrap().unwrap_err();
     assert!(error.is_unknown() && error.to_string().contains("not responding"), "{error}");
 }
 

@@ -94,20 +94,16 @@ async fn a_server_that_gives_few_sessions_is_waited_for() {
             user: None,
         })
         .collect();
-    let puts = async {
-        let (a, b, c, d, e, f, g, h) = tokio::join!(
-            remote.put(&files[0]),
-            remote.put(&files[1]),
-            remote.put(&files[2]),
-            remote.put(&files[3]),
-            remote.put(&files[4]),
-            remote.put(&files[5]),
-            remote.put(&files[6]),
-            remote.put(&files[7])
-        );
-        [a, b, c, d, e, f, g, h]
-    };
-    for (i, result) in puts.await.into_iter().enumerate() {
+    let remote = std::sync::Arc::new(remote);
+    let puts: Vec<_> = files
+        .into_iter()
+        .map(|file| {
+            let remote = std::sync::Arc::clone(&remote);
+            tokio::spawn(async move { remote.put(&file).await })
+        })
+        .collect();
+    for (i, put) in puts.into_iter().enumerate() {
+        let result = put.await.unwrap();
         result.unwrap();
         assert_eq!(fs::read_to_string(user.home.join(format!("f{i}"))).unwrap(), i.to_string());
     }

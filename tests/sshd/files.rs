@@ -78,6 +78,9 @@ async fn all_of_it(sshd: &Sshd, user: &User) {
         remote.put(&put(&dir.join("b"), Content::Local("/nonexistent".into()))).await.unwrap_err(),
         TransportError::Local { .. }
     ));
+    // A source that gives another number of bytes than it said, as one does that is cut.
+    let said = why(&remote, &put(&dir.join("b"), Content::Local("/proc/self/status".into()))).await;
+    assert!(said.ends_with(" bytes arrived, not 0"), "{said}");
     assert_eq!(fs::read_to_string(dir.join("b")).unwrap(), "");
     assert_eq!(names(&dir), ["a", "b", "bin", "c\nd", "link"]);
 

@@ -177,6 +177,8 @@ impl Sshd {
             .arg("-f")
             .arg(path("sshd_config"))
             .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
             .spawn()
             .unwrap();
         let sshd = Self { dir, port, vault: Arc::default(), child };

@@ -55,12 +55,25 @@ pub fn state(name: &str) -> State {
             if born_at(pid).is_some_and(|b| b == *born) {
                 return State::Running(pid);
             }
-            match fs::read_to_string(Path::new(LAB).join("exit").join(pid.to_string())) {
-                Ok(how) if how != "exited 0" && how != "killed 15" => State::Failed,
+            match exit_of(pid) {
+                Some(how) if how != "exited 0" && how != "killed 15" => State::Failed,
                 _ => State::Dead,
             }
         }
         _ => State::Dead,
+    }
+}
+
+/// How a process ended. Process 1 notes that a moment after the process is gone, so it is waited for, a second at most.
+fn exit_of(pid: i32) -> Option<String> {
+    let note = Path::new(LAB).join("exit").join(pid.to_string());
+    let until = Instant::now() + Duration::from_secs(1);
+    loop {
+        match fs::read_to_string(&note) {
+            Ok(how) if !how.is_empty() => return Some(how),
+            _ if Instant::now() > until => return None,
+            _ => std::thread::sleep(Duration::from_millis(5)),
+        }
     }
 }
 
@@ -86,7 +99,7 @@ pub fn start(unit: &Unit) -> Result<(), ()> {
         };
         if long {
             let pid = i32::try_from(child.id()).unwrap_or(0);
-            write(&record(&unit.name), &format!("pid {pid} {}", born_at(pid).unwrap_or_default()));
+            write(&record(&unit.name), &format!("pid {pid} {}", born_at(pid).unwrap_or("gone".into())));
             return Ok(());
         }
         if !child.wait().is_ok_and(|s| s.success()) && !exec.may_fail {
@@ -95,7 +108,7 @@ pub fn start(unit: &Unit) -> Result<(), ()> {
     }
     match (unit.kind, pid_from_file(unit)) {
         (Kind::Forking, Some(pid)) => {
-            write(&record(&unit.name), &format!("pid {pid} {}", born_at(pid).unwrap_or_default()));
+            write(&record(&unit.name), &format!("pid {pid} {}", born_at(pid).unwrap_or("gone".into())));
         }
         (Kind::Forking, None) => {
             write(&record(&unit.name), "exited");
