@@ -11,6 +11,9 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+/// How many tasks are remembered; the oldest that has ended makes room.
+const KEPT_TASKS: usize = 1_000;
+
 /// Everything that the node remembers.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -73,6 +76,11 @@ impl State {
             user: "root@pam".to_owned(),
         };
         let name = upid.to_string();
+        if self.tasks.len() >= KEPT_TASKS
+            && let Some(oldest) = self.tasks.iter().position(|task| !task.is_running())
+        {
+            self.tasks.remove(oldest);
+        }
         self.tasks.push(Task { upid, log: Vec::new(), end: None, exit: None });
         name
     }

@@ -1,5 +1,6 @@
 //! The HTTP face on a real unix socket.
 
+use piton::lab::pve::cli::{SocketCaller, run};
 use piton::lab::pve::{Listeners, NullHypervisor, Pace, Simulator, State, serve};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -66,6 +67,18 @@ async fn a_machine_is_created_started_and_stopped_over_the_wire() {
     }
     let (_, changes) = ask(&socket, "GET", "/lab/changes", "", "").await;
     assert_eq!(changes, json!({"qmcreate": 1, "qmstart": 1, "qmstop": 1}));
+
+    let command = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+    let caller = SocketCaller::new(&socket);
+    let printed = run("qm", &command(&["status", "100"]), b"", &caller).await;
+    assert_eq!((printed.code, printed.out.as_str(), printed.err.as_str()), (0, "status: stopped\n", ""));
+    let printed = run("qm", &command(&["start", "101"]), b"", &caller).await;
+    let why = "Configuration file 'nodes/pve/qemu-server/101.conf' does not exist\n";
+    assert_eq!((printed.code, printed.out.as_str(), printed.err.as_str()), (255, "", why));
+    let nobody = SocketCaller::new(dir.path().join("nobody.sock"));
+    let printed = run("qm", &command(&["list"]), b"", &nobody).await;
+    assert_eq!(printed.code, 127);
+    assert!(printed.err.ends_with("is the lab up?\n"), "{}", printed.err);
 
     sim.edit(|state| state.levers.cut_connections = 1);
     let (head, _) = ask(&socket, "GET", "/api2/json/version", &ticket, "").await;
