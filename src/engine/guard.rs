@@ -14,7 +14,7 @@ use tokio::sync::Mutex;
 
 impl Engine {
     /// The guest that a change of this step would change: its host, or the one that its parameters name.
-    pub(super) fn guest_of(&self, prepared: &Prepared) -> Option<GuestRef> {
+    pub(super) fn guest_of(prepared: &Prepared) -> Option<GuestRef> {
         let cx = &prepared.cx;
         let find = |vmid: u32| cx.guests.iter().find(|g| g.vmid == vmid && Some(&g.node) == cx.node.as_ref()).cloned();
         if let Some(vmid) = cx.vmid {

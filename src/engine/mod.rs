@@ -89,6 +89,9 @@ pub struct Options {
     pub vars: Value,
 }
 
+/// True once the checkpoint of a section and guest was seen to; a lock each, so that others wait for it.
+type Guards = BTreeMap<(usize, String), Arc<Mutex<bool>>>;
+
 /// One run or plan under way.
 pub struct Engine {
     program: Arc<Program>,
@@ -107,7 +110,7 @@ pub struct Engine {
     /// What steps registered, by host.
     outs: Mutex<BTreeMap<String, Map<String, Value>>>,
     /// Checkpoints already seen to, by section and guest.
-    guards: Mutex<BTreeMap<(usize, String), Arc<Mutex<bool>>>>,
+    guards: Mutex<Guards>,
 }
 
 impl Engine {

@@ -109,9 +109,8 @@ impl Engine {
             self.say(step, key(item.index), forecast, checkpoint);
         }
         // Later conditions may ask whether this changed; nothing else of its result is known before it runs.
-        match changed {
-            Some(changed) => self.keep(step, &step_hosts(step, host), &json!({"changed": changed})).await,
-            None => {}
+        if let Some(changed) = changed {
+            self.keep(step, &step_hosts(step, host), &json!({"changed": changed})).await;
         }
     }
 
@@ -149,12 +148,12 @@ impl Engine {
             Ok(decision) => {
                 sofar.pending.insert(host.to_string());
                 let guest = if Self::wants_checkpoint(step, &prepared, &decision.changes) {
-                    self.guest_of(&prepared)
+                    Self::guest_of(&prepared)
                 } else {
                     None
                 };
                 let changes = if step.no_log { super::task::hidden(&decision.changes) } else { decision.changes };
-                (self.kind(&prepared, changes), guest)
+                (kind(&prepared, changes), guest)
             }
             Err(Trouble::Unreachable(why)) => {
                 sofar.deaf.insert(host.to_string());
@@ -166,13 +165,6 @@ impl Engine {
                 (Forecast::CannotKnow(why), None)
             }
             Err(trouble) => (Forecast::WouldFail(trouble.to_string()), None),
-        }
-    }
-
-    fn kind(&self, prepared: &Prepared, changes: Vec<Change>) -> Forecast {
-        match prepared.instance.nature() {
-            Nature::AlwaysRuns => Forecast::AlwaysRuns(changes),
-            _ => Forecast::WillChange(changes),
         }
     }
 
@@ -202,6 +194,13 @@ impl Engine {
             forecast,
             checkpoint,
         });
+    }
+}
+
+fn kind(prepared: &Prepared, changes: Vec<Change>) -> Forecast {
+    match prepared.instance.nature() {
+        Nature::AlwaysRuns => Forecast::AlwaysRuns(changes),
+        _ => Forecast::WillChange(changes),
     }
 }
 

@@ -288,7 +288,7 @@ impl Engine {
             return Ok(Attempt { facts: decision.facts, ..Attempt::default() });
         }
         if Self::wants_checkpoint(step, prepared, &decision.changes)
-            && let Some(guest) = self.guest_of(prepared)
+            && let Some(guest) = Self::guest_of(prepared)
         {
             self.guard(section, &guest).await?;
         }

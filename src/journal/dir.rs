@@ -76,7 +76,7 @@ impl StateDir {
         let path = self.0.join("runs").join(&run.0).join("journal.jsonl");
         let Ok(mut file) = fs::File::open(path) else { return RunFate::NotHere };
         // The last event of a run is short.
-        let length = file.metadata().map(|m| m.len()).unwrap_or(0);
+        let length = file.metadata().map_or(0, |m| m.len());
         let mut tail = Vec::new();
         let read = file.seek(SeekFrom::Start(length.saturating_sub(4096))).and_then(|_| file.read_to_end(&mut tail));
         if read.is_err() || !tail.ends_with(b"\n") {

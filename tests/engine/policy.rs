@@ -31,7 +31,7 @@ async fn rollback_takes_changes_back_newest_first() {
     world.set("b", "x", "old");
     let steps = vec![on(switch("x", "1"), &["a", "b"]), switch("x", "2"), poke(&["fail", "1"])];
     let mut failing = steps;
-    failing[2].changed_when = expr("false");
+    failing[2].changed_when = Some(expr("false"));
     let left = go(&world, program(vec![section(OnFailure::Rollback, failing)])).await;
     assert_eq!((world.get("a", "x"), world.get("b", "x")), (Some("old".into()), Some("old".into())));
     let undone: Vec<String> = left
@@ -89,7 +89,7 @@ async fn run_once_runs_once_and_all_hosts_know() {
     once.run_once = true;
     once.register = Some("r".into());
     let mut after = on(switch("x", "1"), &["a", "b"]);
-    after.when = expr("out.r.rc == 0");
+    after.when = Some(expr("out.r.rc == 0"));
     let left = go(&world, program(vec![section(OnFailure::Stop, vec![once, after])])).await;
     assert_eq!(left.outcomes(), ["a add-n changed", "a x-1 changed", "b x-1 changed"]);
 }

@@ -23,7 +23,7 @@ fn book() -> Program {
     let mut last = on(poke(&["add", "m"]), &["b"]);
     last.key.0 = "s/last".into();
     let mut after = switch("z", "9");
-    after.when = expr("out.first.changed");
+    after.when = Some(expr("out.first.changed"));
     let mut list = each(switch("x", "{{ item }}"), json!(["1", "2"]));
     list.key.0 = "s/list".into();
     let one = section(OnFailure::Stop, vec![on(switch("y", "1"), &["a", "b", "c"]), first, after]);

@@ -95,7 +95,7 @@ async fn a_host_that_is_not_there_ends_with_its_own_code() {
 async fn a_condition_decides_and_is_shown() {
     let world = World::default();
     let mut step = switch("x", "1");
-    step.when = expr("host.name == 'b'");
+    step.when = Some(expr("host.name == 'b'"));
     let left = go(&world, one(step)).await;
     assert_eq!(world.calls(), Vec::<String>::new());
     assert_eq!(left.why("x-1"), "when: host.name == 'b' is false");
@@ -107,10 +107,10 @@ async fn what_a_step_registers_decides_later_ones() {
     let mut first = switch("x", "1");
     first.register = Some("first".into());
     let mut second = poke(&["add", "n"]);
-    second.when = expr("out.first.changed");
+    second.when = Some(expr("out.first.changed"));
     second.register = Some("second".into());
     let mut third = poke(&["add", "m"]);
-    third.when = expr("out.second.rc == 0 and out.second.stdout == 'now 1'");
+    third.when = Some(expr("out.second.rc == 0 and out.second.stdout == 'now 1'"));
     let program = |w: Vec<_>| program(vec![section(OnFailure::Stop, w)]);
     let left = go(&world, program(vec![first.clone(), second.clone(), third.clone()])).await;
     assert_eq!(left.outcomes(), ["a add-m changed", "a add-n changed", "a x-1 changed"]);
@@ -151,7 +151,7 @@ async fn until_asks_again_and_gives_up() {
     let mut step = poke(&["add", "n"]);
     step.retries = 5;
     step.register = Some("r".into());
-    step.until = expr("out.r.stdout == 'now 3'");
+    step.until = Some(expr("out.r.stdout == 'now 3'"));
     let left = go(&world, one(step.clone())).await;
     assert_eq!(left.outcomes(), ["a add-n changed"]);
     assert_eq!(world.get("a", "n"), Some("3".into()));
@@ -164,8 +164,8 @@ async fn until_asks_again_and_gives_up() {
 async fn failed_when_and_changed_when_have_the_last_word() {
     let mut step = poke(&["fail", "3"]);
     step.register = Some("r".into());
-    step.failed_when = expr("out.r.rc not in [0, 3]");
-    step.changed_when = expr("false");
+    step.failed_when = Some(expr("out.r.rc not in [0, 3]"));
+    step.changed_when = Some(expr("false"));
     let left = go(&World::default(), one(step)).await;
     assert_eq!(left.outcomes(), ["a fail-3 ok"]);
 }

@@ -320,8 +320,8 @@ fn node(value: &Value) -> Node {
     Node { span: SPAN, kind }
 }
 
-pub fn expr(text: &str) -> Option<Expr> {
-    Some(Expr { text: text.into(), span: SPAN })
+pub fn expr(text: &str) -> Expr {
+    Expr { text: text.into(), span: SPAN }
 }
 
 /// A step on host `a`.
@@ -487,19 +487,16 @@ impl Left {
 
     /// Why the task of this host and step failed or is unknown.
     pub fn why(&self, step: &str) -> String {
-        use piton::event::Outcome;
-        self.seen
-            .iter()
-            .find_map(|e| match e {
-                Event::TaskEnded { task, outcome, .. } if task.step.0 == format!("s/{step}") => match outcome {
-                    Outcome::Failed(w) | Outcome::Unknown(w) | Outcome::Ignored(w) | Outcome::Skipped(w) => {
-                        Some(w.clone())
-                    }
-                    _ => None,
-                },
-                _ => None,
-            })
-            .unwrap_or_default()
+        use piton::event::Outcome::{Failed, Ignored, Skipped, Unknown};
+        let of_step = |e: &Event| match e {
+            Event::TaskEnded { task, outcome, .. } if task.step.0 == format!("s/{step}") => Some(outcome.clone()),
+            _ => None,
+        };
+        let why = |outcome| match outcome {
+            Failed(why) | Unknown(why) | Ignored(why) | Skipped(why) => Some(why),
+            _ => None,
+        };
+        self.seen.iter().filter_map(of_step).find_map(why).unwrap_or_default()
     }
 }
 
