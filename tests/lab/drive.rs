@@ -105,10 +105,9 @@ impl Drive {
             all.get_mut(path).unwrap().push_str(&format!(" {digest}"));
         }
         if host == "pve" {
-            for path in self.api_paths() {
-                let (status, body) = crate::proxmox::call(&self.ground, "GET", &path, &[]);
-                assert_eq!(status, 200, "{path}");
-                all.insert(format!("api {path}"), body.to_string());
+            let paths = self.api_paths();
+            for (path, body) in paths.iter().zip(crate::proxmox::get_all(&self.ground, &paths)) {
+                all.insert(format!("api {path}"), body);
             }
         }
         Looks(all)
@@ -187,9 +186,9 @@ impl Told {
     /// Why the first step that failed, or is unknown, is so.
     pub fn why(&self) -> String {
         self.find(|e| match e {
-            Event::TaskEnded { outcome: Outcome::Failed(why) | Outcome::Unknown(why) | Outcome::Ignored(why), .. } => {
-                Some(why.clone())
-            }
+            Event::TaskEnded {
+                outcome: Outcome::Failed(why) | Outcome::Unknown(why) | Outcome::Ignored(why), ..
+            } => Some(why.clone()),
             _ => None,
         })
         .unwrap_or_default()
@@ -211,7 +210,8 @@ impl Looks {
         for about in out.values_mut() {
             let words: Vec<&str> = about.split(' ').collect();
             if words.len() > 2 && words[0].len() == 10 {
-                *about = words.iter().enumerate().filter(|(i, _)| *i != 2).map(|(_, w)| *w).collect::<Vec<_>>().join(" ");
+                *about =
+                    words.iter().enumerate().filter(|(i, _)| *i != 2).map(|(_, w)| *w).collect::<Vec<_>>().join(" ");
             }
         }
         Self(out)

@@ -2,8 +2,8 @@
 //! missing the tests fail with what to install, they never pass unseen.
 
 mod checkpoints;
-mod demo;
 mod contract;
+mod demo;
 mod drive;
 mod ground;
 mod guests;

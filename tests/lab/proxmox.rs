@@ -20,6 +20,22 @@ pub fn call(ground: &Ground, method: &str, path: &str, params: &[(&str, &str)]) 
     (status.parse().unwrap(), serde_json::from_str(body).unwrap_or(Value::Null))
 }
 
+/// The answers to several questions, as they came.
+pub fn get_all(ground: &Ground, paths: &[String]) -> Vec<String> {
+    let ask: String = paths
+        .iter()
+        .map(|path| format!("printf 'header = \"Cookie: PVEAuthCookie=%s\"\n' \"$t\" | curl -q -s -f -K - http://127.0.0.1:85/api2/json{path}; echo;"))
+        .collect();
+    let script = format!(
+        "set -e; t=$(perl -MPVE::AccessControl -e 'print PVE::AccessControl::assemble_ticket(shift)' root@pam); {ask}"
+    );
+    let said = ground.ssh("pve", &script);
+    assert_eq!((said.code, said.err.as_str()), (0, ""), "{said:?}");
+    let lines: Vec<String> = said.out.lines().map(String::from).collect();
+    assert_eq!(lines.len(), paths.len(), "{lines:#?}");
+    lines
+}
+
 /// Starts a task and follows it; its exit status.
 pub fn task(ground: &Ground, method: &str, path: &str, params: &[(&str, &str)]) -> String {
     let (status, body) = call(ground, method, path, params);
