@@ -21,7 +21,7 @@ pub fn call(ground: &Ground, method: &str, path: &str, params: &[(&str, &str)]) 
 }
 
 /// The answers to several questions, as they came.
-pub fn get_all(ground: &Ground, paths: &[String]) -> Vec<String> {
+pub fn get_all(drive: &crate::drive::Drive, paths: &[String]) -> Vec<String> {
     let ask: String = paths
         .iter()
         .map(|path| format!("printf 'header = \"Cookie: PVEAuthCookie=%s\"\n' \"$t\" | curl -q -s -f -K - http://127.0.0.1:85/api2/json{path}; echo;"))
@@ -29,9 +29,7 @@ pub fn get_all(ground: &Ground, paths: &[String]) -> Vec<String> {
     let script = format!(
         "set -e; t=$(perl -MPVE::AccessControl -e 'print PVE::AccessControl::assemble_ticket(shift)' root@pam); {ask}"
     );
-    let said = ground.ssh("pve", &script);
-    assert_eq!((said.code, said.err.as_str()), (0, ""), "{said:?}");
-    let lines: Vec<String> = said.out.lines().map(String::from).collect();
+    let lines: Vec<String> = drive.inside("pve", &script).lines().map(String::from).collect();
     assert_eq!(lines.len(), paths.len(), "{lines:#?}");
     lines
 }
