@@ -59,7 +59,11 @@ pub async fn run(global: &Global, args: &Args) -> Result<Exit, Stop> {
 /// Writes the reports into the run's folder and says where.
 pub fn finish(global: &Global, dir: &RunDir, ending: Result<Ending, JournalError>) -> Result<Exit, Stop> {
     let kept = report::keep(dir);
-    let ending = ending?;
+    let ending = ending.map_err(|error| {
+        Stop::from(error).hint(
+            "no change was begun after that. Make room or mend that place, then see what is left to do: piton plan",
+        )
+    })?;
     match kept {
         Ok(path) if !global.json() => {
             let html = path.with_extension("html");

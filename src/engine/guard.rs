@@ -31,9 +31,12 @@ impl Engine {
     pub(super) fn wants_checkpoint(step: &Step, prepared: &Prepared, changes: &[Change]) -> bool {
         let only_asks =
             changes.iter().flat_map(|c| &c.actions).all(|a| matches!(a, Action::Prompt(_) | Action::Fetch(_)));
-        // `changed_when: false` is how a command says that it only looks.
-        let only_looks = step.changed_when.as_ref().is_some_and(|e| e.text.trim() == "false");
-        !only_asks && !only_looks && prepared.instance.needs_checkpoint()
+        !only_asks && !Self::only_looks(step) && prepared.instance.needs_checkpoint()
+    }
+
+    /// `changed_when: false` is how a command says that it only looks: nothing is guarded, and nothing taken back.
+    pub(super) fn only_looks(step: &Step) -> bool {
+        step.changed_when.as_ref().is_some_and(|e| e.text.trim() == "false")
     }
 
     /// Takes the checkpoint of a guest for a section unless that is done.

@@ -215,7 +215,7 @@ impl Engine {
         let of = step.retries + 1;
         let mut number = 1;
         loop {
-            let mut attempt = self.attempt(section, step, task, prepared).await?;
+            let mut attempt = self.attempt(section, step, task, item, prepared).await?;
             let satisfied = self.judge(step, task, item, &mut attempt).await?;
             if satisfied {
                 return Ok(attempt);
@@ -274,6 +274,7 @@ impl Engine {
         section: usize,
         step: &Step,
         task: &TaskKey,
+        item: &Item,
         prepared: &Prepared,
     ) -> Result<Attempt, Trouble> {
         let nature = prepared.instance.nature();
@@ -292,12 +293,12 @@ impl Engine {
         {
             self.guard(section, &guest).await?;
         }
-        self.recorder.record(Event::Planned {
-            task: task.clone(),
-            nature,
-            repeatable: prepared.instance.repeatable(),
-            changes: if step.no_log { hidden(&decision.changes) } else { decision.changes.clone() },
-        })?;
+        let mut changes = if step.no_log { hidden(&decision.changes) } else { decision.changes.clone() };
+        if Self::only_looks(step) {
+            changes.iter_mut().for_each(|change| change.undo = Undo::Nothing);
+        }
+        let repeatable = prepared.instance.repeatable();
+        self.recorder.record(Event::Planned { task: task.clone(), nature, repeatable, changes })?;
         let actor =
             Actor { asker: prepared.asker.clone(), timeout: step.timeout, task: (!step.no_log).then(|| task.clone()) };
         let mut attempt = Attempt { facts: decision.facts.clone(), ..Attempt::default() };
@@ -320,7 +321,11 @@ impl Engine {
         let only_asked = decision.changes.iter().flat_map(|c| &c.actions).all(|a| matches!(a, Action::Prompt(_)));
         attempt.changed = !only_asked;
         if nature == Nature::Converges {
-            self.seen_to_hold(prepared, &mut attempt).await?;
+            // A file that the step writes here (`fetch`) is another one now.
+            let writes_here = prepared.instance.local_files().iter().any(|want| want.optional);
+            let anew =
+                if writes_here { Some(self.prepare(step, &task.host, item.value.as_ref()).await?) } else { None };
+            self.seen_to_hold(anew.as_ref().unwrap_or(prepared), &mut attempt).await?;
         }
         Ok(attempt)
     }

@@ -254,7 +254,8 @@ pub fn said(result: &ActionResult) -> Vec<String> {
     if let Some(upid) = &result.upid {
         out.push(format!("task {}", clean::line(upid)));
     }
-    if !result.message.is_empty() {
+    // Of a command the message is made of its exit status and its last line, which both stand here.
+    if !result.message.is_empty() && result.ended.is_none() {
         out.push(clean::line(&result.message));
     }
     for stream in [&result.stdout, &result.stderr] {

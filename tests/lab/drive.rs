@@ -2,7 +2,7 @@
 
 use crate::ground::{Ground, PITON, Said};
 use piton::event::{Event, Outcome, RunEnd, Stamped};
-use piton::lab::{self, Lever};
+use piton::lab::{self, Lever, Reply};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -92,9 +92,8 @@ impl Drive {
         let script = "cd /; find etc opt srv var root home usr/local -xdev \\( -type f -o -type l -o -type d \\) \
                       -printf '%p\\t%M %U:%G %T@ %l\\n'; echo --; \
                       find etc opt srv var root home usr/local -xdev -type f -print0 | xargs -0 sha256sum";
-        let said = self.ground.ssh(host, script);
-        assert_eq!((said.code, said.err.as_str()), (0, ""), "{host}");
-        let (inodes, digests) = said.out.split_once("--\n").unwrap();
+        let out = self.inside(host, script);
+        let (inodes, digests) = out.split_once("--\n").unwrap();
         let mut all: BTreeMap<String, String> = inodes
             .lines()
             .map(|line| line.split_once('\t').unwrap())
@@ -105,13 +104,23 @@ impl Drive {
             all.get_mut(path).unwrap().push_str(&format!(" {digest}"));
         }
         if host == "pve" {
-            for path in self.api_paths() {
-                let (status, body) = crate::proxmox::call(&self.ground, "GET", &path, &[]);
-                assert_eq!(status, 200, "{path}");
-                all.insert(format!("api {path}"), body.to_string());
+            let paths = self.api_paths();
+            for (path, body) in paths.iter().zip(crate::proxmox::get_all(self, &paths)) {
+                all.insert(format!("api {path}"), body);
             }
         }
         Looks(all)
+    }
+
+    /// Runs a script in a host by the lab's own door, which costs less than ssh.
+    #[track_caller]
+    pub fn inside(&self, host: &str, script: &str) -> String {
+        let argv = ["sh", "-c", script];
+        let exec = self.ground.exec(host, &argv);
+        match tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(exec)) {
+            Reply::Ended { code: Some(0), stdout, stderr } if stderr.is_empty() => stdout,
+            other => panic!("{host}: {other:?}"),
+        }
     }
 
     fn api_paths(&self) -> Vec<String> {

@@ -228,7 +228,33 @@ Result: done
   journal: STATE/runs/RUN/journal.jsonl
   report:  STATE/runs/RUN/report.html
 "#;
-const BAD: &str = "";
+const BAD: &str = r#"run RUN: One file
+  runbooks/file.yml with LAB/inventory.yml  (lab: simulated Proxmox)
+  hosts: extranet
+
+== File (extranet)
+  snapshot extranet  piton-ID-01
+  changed  extranet  file
+      change the content of /opt/file
+        --- /opt/file
+        +++ /opt/file
+        @@ -1 +1 @@
+        -one
+        +bad
+  failed   extranet  end
+      run `test bad != bad`: exit status 1
+      $ sh -c 'test bad != bad'
+      exit 1
+  rollback extranet  to piton-ID-01 ...
+  back     extranet  as it was at piton-ID-01, and runs again
+
+  host        ok  changed  skipped  failed
+  extranet     0        1        0       1
+Result: a step failed, and every guest changed in its section is back as it was
+  checkpoint: extranet piton-ID-01, before "File"; the guest is back at it
+  journal: STATE/runs/RUN/journal.jsonl
+  report:  STATE/runs/RUN/report.html
+"#;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_old_checkpoints_of_pitons_own_go() {

@@ -1,13 +1,16 @@
 //! The lab for real: namespaces, sshds, snapshots. Needs root (or user namespaces) and openssh-server; where those are
 //! missing the tests fail with what to install, they never pass unseen.
 
+mod canary;
 mod checkpoints;
 mod contract;
+mod cut;
 mod demo;
 mod drive;
 mod ground;
 mod guests;
 mod job;
+mod kill;
 mod lifecycle;
 mod proxmox;
 mod systemctl;
