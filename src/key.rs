@@ -34,7 +34,7 @@ impl fmt::Display for TaskKey {
     }
 }
 
-/// Identity of a run: `20261123-031500-1a2b` (UTC start and four random hex digits). Sorts by time.
+/// Identity of a run: `20261123-031500-1a2b` (UTC start; four hex digits of the millisecond and chance). Sorts by time.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RunId(pub String);
@@ -46,7 +46,7 @@ impl fmt::Display for RunId {
 }
 
 impl RunId {
-    /// The four random digits: short enough for a snapshot's name.
+    /// The last four digits: short enough for a snapshot's name.
     pub fn short(&self) -> &str {
         self.0.rsplit('-').next().unwrap_or(&self.0)
     }

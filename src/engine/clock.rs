@@ -22,10 +22,17 @@ impl Clock for SystemClock {
     }
 
     fn run_id(&self) -> RunId {
-        // RandomState is seeded by the system's generator; four digits only have to differ among one second's runs.
-        let random = std::hash::BuildHasher::hash_one(&std::collections::hash_map::RandomState::new(), self.now());
-        RunId(format!("{}-{:04x}", stamp(self.now()), random & 0xffff))
+        // RandomState is seeded by the system's generator; it only has to tell runs of one millisecond apart.
+        let now = self.now();
+        let random = std::hash::BuildHasher::hash_one(&std::collections::hash_map::RandomState::new(), now);
+        RunId(format!("{}-{:04x}", stamp(now), digits(now, random)))
     }
+}
+
+/// The last four hex digits of a run's id: the millisecond in its second, then chance. So ids sort by time, and "the
+/// last run" is the last one also among those of one second.
+fn digits(now: u64, random: u64) -> u64 {
+    now % 1000 * 65 + random % 65
 }
 
 /// `20261123-031500` of a time in milliseconds since the epoch, UTC.
@@ -64,6 +71,12 @@ pub fn civil(days: u64) -> (u64, u64, u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ids_of_one_second_sort_by_time() {
+        assert!(digits(5_001, 64) < digits(5_002, 0));
+        assert!(digits(5_999, 64) <= 0xffff);
+    }
 
     #[test]
     fn stamps_are_utc_dates() {

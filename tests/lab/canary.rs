@@ -50,7 +50,8 @@ fn holding(folder: &std::path::Path, text: &str) -> Vec<String> {
 
 /// Files of a host that hold the text.
 fn on_host(drive: &Drive, host: &str, text: &str) -> Vec<String> {
-    let script = format!("cd /; grep -rlFs -e {text} etc opt srv var root home usr/local tmp run/user run/lock dev/shm; true");
+    let script =
+        format!("cd /; grep -rlFs -e {text} etc opt srv var root home usr/local tmp run/user run/lock dev/shm; true");
     let mut found: Vec<String> = drive.inside(host, &script).lines().map(String::from).collect();
     found.sort();
     found
@@ -115,9 +116,8 @@ async fn a_secret_is_where_it_was_sent_and_nowhere_else() {
     drive.write("runbooks/canary.yml", &BOOK.replace("LENGTH", &value.len().to_string()));
     let inventory = fs::read_to_string(drive.inventory()).unwrap();
     let port = inventory.lines().find_map(|l| l.trim().strip_prefix("npm_port: ")).unwrap().to_string();
-    let inventory = inventory
-        .replace("secrets:\n", &format!("secrets:\n  canary:\n    file: \"{}\"\n", secret.display()))
-        .replace(
+    let inventory =
+        inventory.replace("secrets:\n", &format!("secrets:\n  canary:\n    file: \"{}\"\n", secret.display())).replace(
             "    address: extranet\n",
             "    address: extranet\n    user: admin\n    become_password: \"{{ secrets.canary }}\"\n",
         );
