@@ -50,7 +50,8 @@ fn holding(folder: &std::path::Path, text: &str) -> Vec<String> {
 
 /// Files of a host that hold the text.
 fn on_host(drive: &Drive, host: &str, text: &str) -> Vec<String> {
-    let script = format!("cd /; grep -rlFs -e {text} etc opt srv var root home usr/local tmp run/user run/lock dev/shm; true");
+    let script =
+        format!("cd /; grep -rlFs -e {text} etc opt srv var root home usr/local tmp run/user run/lock dev/shm; true");
     let mut found: Vec<String> = drive.inside(host, &script).lines().map(String::from).collect();
     found.sort();
     found
@@ -115,9 +116,8 @@ async fn a_secret_is_where_it_was_sent_and_nowhere_else() {
     drive.write("runbooks/canary.yml", &BOOK.replace("LENGTH", &value.len().to_string()));
     let inventory = fs::read_to_string(drive.inventory()).unwrap();
     let port = inventory.lines().find_map(|l| l.trim().strip_prefix("npm_port: ")).unwrap().to_string();
-    let inventory = inventory
-        .replace("secrets:\n", &format!("secrets:\n  canary:\n    file: \"{}\"\n", secret.display()))
-        .replace(
+    let inventory =
+        inventory.replace("secrets:\n", &format!("secrets:\n  canary:\n    file: \"{}\"\n", secret.display())).replace(
             "    address: extranet\n",
             "    address: extranet\n    user: admin\n    become_password: \"{{ secrets.canary }}\"\n",
         );
@@ -139,6 +139,8 @@ async fn a_secret_is_where_it_was_sent_and_nowhere_else() {
             "set -e; echo 'admin:x:4711:4711::/home/admin:/bin/sh' >> /etc/passwd; echo 'admin:x:4711:' >> /etc/group; \
              echo 'admin:{hash}:19000:0:99999:7:::' >> /etc/shadow; mkdir -p /home/admin/.ssh /etc/sudoers.d; \
              cp /root/.ssh/authorized_keys /home/admin/.ssh/; chown -R 4711:4711 /home/admin; chmod 700 /home/admin/.ssh; \
+             printf 'root ALL=(ALL:ALL) ALL\\n@includedir /etc/sudoers.d\\n' > /etc/sudoers; chmod 440 /etc/sudoers; \
+             mkdir -p /etc/pam.d; printf 'auth required pam_unix.so\\naccount required pam_unix.so\\nsession required pam_permit.so\\n' > /etc/pam.d/sudo; \
              echo 'admin ALL=(ALL) ALL' > /etc/sudoers.d/admin; chmod 440 /etc/sudoers.d/admin; systemctl start npm"
         ),
     );

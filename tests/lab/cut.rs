@@ -159,7 +159,11 @@ async fn a_journal_that_cannot_be_written_stops_the_run_before_the_next_change()
     small
         .arg("--mount")
         .args(user)
-        .args(["sh", "-c", "mount -t tmpfs -o size=100k tmpfs \"$PITON_STATE_DIR\" && exec \"$0\" run runbooks/many.yml"])
+        .args([
+            "sh",
+            "-c",
+            "mount -t tmpfs -o size=100k tmpfs \"$PITON_STATE_DIR\" && exec \"$0\" run runbooks/many.yml",
+        ])
         .arg(PITON)
         .current_dir(drive.project())
         .env("PITON_STATE_DIR", drive.state())
@@ -169,7 +173,10 @@ async fn a_journal_that_cannot_be_written_stops_the_run_before_the_next_change()
     let after = drive.looks("extranet");
     assert_eq!(said.code, 8, "{said:?}");
     assert!(said.err.contains("No space left on device"), "{said:?}");
-    assert!(said.err.contains("no change was begun after that") && said.err.contains("piton plan"), "says what that means: {said:?}");
+    assert!(
+        said.err.contains("no change was begun after that") && said.err.contains("piton plan"),
+        "says what that means: {said:?}"
+    );
     let done = drive.cat("extranet", "/root/count").lines().count();
     assert!((3..50).contains(&done), "{done}");
     let shown = said.out.lines().filter(|l| l.trim_start().starts_with("changed")).count();
