@@ -39,13 +39,13 @@ impl Engine {
         step.changed_when.as_ref().is_some_and(|e| e.text.trim() == "false")
     }
 
-    /// Takes the checkpoint of a guest for a section unless that is done.
+    /// Takes the checkpoint of a guest for a section unless that is done; true if it was taken now.
     ///
     /// # Errors
     /// [`Trouble`] if there can be none: the change must not be made then.
-    pub(super) async fn guard(&self, section: usize, guest: &GuestRef) -> Result<(), Trouble> {
+    pub(super) async fn guard(&self, section: usize, guest: &GuestRef) -> Result<bool, Trouble> {
         if self.program.sections.get(section).is_none_or(|s| s.checkpoint == CheckpointMode::Never) {
-            return Ok(());
+            return Ok(false);
         }
         let slot = {
             let mut guards = self.guards.lock().await;
@@ -53,7 +53,7 @@ impl Engine {
         };
         let mut done = slot.lock().await;
         if *done {
-            return Ok(());
+            return Ok(false);
         }
         let taken = self.take(section, guest).await;
         if let Err(trouble @ (Trouble::Failed(_) | Trouble::Unreachable(_) | Trouble::Unknown(_))) = &taken {
@@ -67,7 +67,7 @@ impl Engine {
         }
         taken?;
         *done = true;
-        Ok(())
+        Ok(true)
     }
 
     async fn take(&self, section: usize, guest: &GuestRef) -> Result<(), Trouble> {

@@ -197,7 +197,7 @@ impl Engine {
         if section.checkpoint == CheckpointMode::Always {
             for guest in self.guests_of_section(index) {
                 match self.guard(index, &guest).await {
-                    Ok(()) => {}
+                    Ok(_) => {}
                     Err(Trouble::Journal(error)) => return Err(error),
                     Err(_) => return Ok(Some(Stop::Failed { unreachable: false })),
                 }

@@ -281,17 +281,20 @@ impl Engine {
         if nature == Nature::Looks {
             return self.look_until(task, prepared).await;
         }
-        let decision = self.decide(prepared).await?;
+        let mut decision = self.decide(prepared).await?;
+        if !decision.changes.is_empty()
+            && Self::wants_checkpoint(step, prepared, &decision.changes)
+            && let Some(guest) = Self::guest_of(prepared)
+            && self.guard(section, &guest).await?
+        {
+            // The snapshot is a change itself: the digest of a VM's configuration is another one now.
+            decision = self.decide(prepared).await?;
+        }
         if decision.changes.is_empty() {
             for text in decision.notes {
                 self.recorder.record(Event::Warning { text })?;
             }
             return Ok(Attempt { facts: decision.facts, ..Attempt::default() });
-        }
-        if Self::wants_checkpoint(step, prepared, &decision.changes)
-            && let Some(guest) = Self::guest_of(prepared)
-        {
-            self.guard(section, &guest).await?;
         }
         let mut changes = if step.no_log { hidden(&decision.changes) } else { decision.changes.clone() };
         if Self::only_looks(step) {
@@ -422,6 +425,19 @@ impl Engine {
         // Nothing arms a revert on the target yet, so no plan may say that one is armed.
         decision.changes.iter_mut().for_each(|c| c.confirm_within = None);
         Ok(decision)
+    }
+}
+
+/// Calls are shown and written down with the name of the node, so that they can be typed as they stand.
+fn name_node(change: &mut Change, name: &str) {
+    let undo = match &mut change.undo {
+        Undo::Actions(actions) => actions.as_mut_slice(),
+        _ => &mut [],
+    };
+    for action in change.actions.iter_mut().chain(undo) {
+        if let Action::Api(call) = action {
+            call.path = call.path.replace("{node}", name);
+        }
     }
 }
 

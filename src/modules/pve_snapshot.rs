@@ -96,6 +96,11 @@ impl Module for PveSnapshot {
         },
     ];
 
+    /// A checkpoint beside the snapshot would hold nothing more, and gives none back that was removed.
+    fn needs_checkpoint(params: &Params) -> bool {
+        params.state == State::RolledBack
+    }
+
     fn nature(params: &Params) -> Nature {
         if params.state == State::RolledBack { Nature::AlwaysRuns } else { Nature::Converges }
     }

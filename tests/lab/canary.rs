@@ -139,6 +139,8 @@ async fn a_secret_is_where_it_was_sent_and_nowhere_else() {
             "set -e; echo 'admin:x:4711:4711::/home/admin:/bin/sh' >> /etc/passwd; echo 'admin:x:4711:' >> /etc/group; \
              echo 'admin:{hash}:19000:0:99999:7:::' >> /etc/shadow; mkdir -p /home/admin/.ssh /etc/sudoers.d; \
              cp /root/.ssh/authorized_keys /home/admin/.ssh/; chown -R 4711:4711 /home/admin; chmod 700 /home/admin/.ssh; \
+             printf 'root ALL=(ALL:ALL) ALL\\n@includedir /etc/sudoers.d\\n' > /etc/sudoers; chmod 440 /etc/sudoers; \
+             mkdir -p /etc/pam.d; printf 'auth required pam_unix.so\\naccount required pam_unix.so\\nsession required pam_permit.so\\n' > /etc/pam.d/sudo; \
              echo 'admin ALL=(ALL) ALL' > /etc/sudoers.d/admin; chmod 440 /etc/sudoers.d/admin; systemctl start npm"
         ),
     );
