@@ -22,10 +22,16 @@ impl Clock for SystemClock {
     }
 
     fn run_id(&self) -> RunId {
-        // RandomState is seeded by the system's generator; four digits only have to differ among one second's runs.
-        let random = std::hash::BuildHasher::hash_one(&std::collections::hash_map::RandomState::new(), self.now());
-        RunId(format!("{}-{:04x}", stamp(self.now()), random & 0xffff))
+        let now = self.now();
+        // RandomState is seeded by the system's generator.
+        run_id(now, std::hash::BuildHasher::hash_one(&std::collections::hash_map::RandomState::new(), now))
     }
+}
+
+/// `20261123-031500-c56f`: the last four digits are the millisecond and six bits of chance, so ids sort as the runs
+/// began, also within a second. Whoever asks for the last run gets the last one.
+fn run_id(now: u64, random: u64) -> RunId {
+    RunId(format!("{}-{:04x}", stamp(now), (now % 1000) << 6 | random & 0x3f))
 }
 
 /// `20261123-031500` of a time in milliseconds since the epoch, UTC.
@@ -64,6 +70,13 @@ pub fn civil(days: u64) -> (u64, u64, u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ids_sort_as_the_runs_began() {
+        assert_eq!(run_id(1_795_401_300_000, u64::MAX).0, "20261123-023500-003f");
+        assert!(run_id(1_795_401_300_998, u64::MAX) < run_id(1_795_401_300_999, 0));
+        assert_eq!(run_id(1_795_401_300_999, u64::MAX).0, "20261123-023500-f9ff");
+    }
 
     #[test]
     fn stamps_are_utc_dates() {
