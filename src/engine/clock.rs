@@ -22,17 +22,16 @@ impl Clock for SystemClock {
     }
 
     fn run_id(&self) -> RunId {
-        // RandomState is seeded by the system's generator; it only has to tell runs of one millisecond apart.
         let now = self.now();
-        let random = std::hash::BuildHasher::hash_one(&std::collections::hash_map::RandomState::new(), now);
-        RunId(format!("{}-{:04x}", stamp(now), digits(now, random)))
+        // RandomState is seeded by the system's generator.
+        run_id(now, std::hash::BuildHasher::hash_one(&std::collections::hash_map::RandomState::new(), now))
     }
 }
 
-/// The last four hex digits of a run's id: the millisecond in its second, then chance. So ids sort by time, and "the
-/// last run" is the last one also among those of one second.
-fn digits(now: u64, random: u64) -> u64 {
-    now % 1000 * 65 + random % 65
+/// `20261123-031500-c56f`: the last four digits are the millisecond and six bits of chance, so ids sort as the runs
+/// began, also within a second. Whoever asks for the last run gets the last one.
+fn run_id(now: u64, random: u64) -> RunId {
+    RunId(format!("{}-{:04x}", stamp(now), (now % 1000) << 6 | random & 0x3f))
 }
 
 /// `20261123-031500` of a time in milliseconds since the epoch, UTC.
@@ -73,9 +72,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_of_one_second_sort_by_time() {
-        assert!(digits(5_001, 64) < digits(5_002, 0));
-        assert!(digits(5_999, 64) <= 0xffff);
+    fn ids_sort_as_the_runs_began() {
+        assert_eq!(run_id(1_795_401_300_000, u64::MAX).0, "20261123-023500-003f");
+        assert!(run_id(1_795_401_300_998, u64::MAX) < run_id(1_795_401_300_999, 0));
+        assert_eq!(run_id(1_795_401_300_999, u64::MAX).0, "20261123-023500-f9ff");
     }
 
     #[test]
