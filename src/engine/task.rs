@@ -298,7 +298,9 @@ impl Engine {
         }
         let mut changes = if step.no_log { hidden(&decision.changes) } else { decision.changes.clone() };
         if Self::only_looks(step) {
-            changes.iter_mut().for_each(|change| change.undo = Undo::Nothing);
+            for change in &mut changes {
+                change.undo = Undo::Nothing;
+            }
         }
         let repeatable = prepared.instance.repeatable();
         self.recorder.record(Event::Planned { task: task.clone(), nature, repeatable, changes })?;
@@ -422,8 +424,15 @@ impl Engine {
         let asks = prepared.instance.probe(&prepared.cx);
         let answers = self.ask(&prepared.asker, &asks).await?;
         let mut decision = prepared.instance.decide(&prepared.cx, &answers)?;
-        // Nothing arms a revert on the target yet, so no plan may say that one is armed.
-        decision.changes.iter_mut().for_each(|c| c.confirm_within = None);
+        let inventory = &self.program.inventory;
+        let node = prepared.cx.node.as_deref().and_then(|n| inventory.api_name(n));
+        for change in &mut decision.changes {
+            // Nothing arms a revert on the target yet, so no plan may say that one is armed.
+            change.confirm_within = None;
+            if let Some(name) = node {
+                name_node(change, name);
+            }
+        }
         Ok(decision)
     }
 }

@@ -31,7 +31,7 @@ fn the_demo_does_what_it_says_and_leaves_its_reports() {
     assert!(!said.out.contains("NPM_PASSWORD=lab-"), "the secret was shown:\n{}", said.out);
 
     let reports: Vec<&str> = said.out.lines().filter_map(|l| l.strip_prefix("  report: ")).collect();
-    let reports: Vec<&str> = reports.into_iter().filter(|path| path.ends_with(".md")).collect();
+    let reports: Vec<&str> = reports.into_iter().filter(|path| path.ends_with("report.md")).collect();
     assert_eq!(reports.len(), 3, "{}", said.out);
     for report in reports {
         assert!(std::path::Path::new(report).is_file(), "{report}");
