@@ -31,7 +31,12 @@ async fn rollback_takes_changes_back_newest_first() {
     world.set("b", "x", "old");
     let steps = vec![on(switch("x", "1"), &["a", "b"]), switch("x", "2"), poke(&["fail", "1"])];
     let mut failing = steps;
-    failing[2].changed_when = Some(expr("false"));
+    // A step that says that it only looks has nothing to be taken back.
+    let mut looking = failing.clone();
+    looking[2].changed_when = Some(expr("false"));
+    let left = go(&world, program(vec![section(OnFailure::Rollback, looking)])).await;
+    assert_eq!((world.get("a", "x"), left.ending.exit), (Some("old".into()), Exit::RolledBack));
+    failing[2].changed_when = None;
     let left = go(&world, program(vec![section(OnFailure::Rollback, failing)])).await;
     assert_eq!((world.get("a", "x"), world.get("b", "x")), (Some("old".into()), Some("old".into())));
     let undone: Vec<String> = left

@@ -207,7 +207,8 @@ async fn a_person_reads_exactly_this() {
 }
 
 const GOOD: &str = r#"run RUN: One file
-  runbooks/file.yml with LAB/inventory.yml  (lab: simulated Proxmox)
+  runbooks/file.yml with LAB/inventory.yml
+  lab: simulated Proxmox
   hosts: extranet
 
 == File (extranet)
@@ -229,7 +230,8 @@ Result: done
   report:  STATE/runs/RUN/report.html
 "#;
 const BAD: &str = r#"run RUN: One file
-  runbooks/file.yml with LAB/inventory.yml  (lab: simulated Proxmox)
+  runbooks/file.yml with LAB/inventory.yml
+  lab: simulated Proxmox
   hosts: extranet
 
 == File (extranet)
