@@ -15,15 +15,36 @@ pub fn fields(changed: bool, failed: bool, output: Option<&Output>, facts: Map<S
             _ => Value::Null,
         };
         let stdout = output.stdout.text().trim_end_matches('\n').to_string();
-        let lines: Vec<Value> = stdout.lines().map(Value::from).collect();
         out.insert("rc".into(), rc);
-        out.insert("stdout_lines".into(), lines.into());
+        out.insert("stdout_lines".into(), lines(&stdout));
         out.insert("stdout".into(), stdout.into());
         out.insert("stderr".into(), output.stderr.text().trim_end_matches('\n').into());
         // A condition on half an output must not pass for one on all of it.
         out.insert("cut".into(), (output.stdout.is_cut() || output.stderr.is_cut()).into());
     }
     out.extend(facts);
+    out
+}
+
+fn lines(stdout: &str) -> Value {
+    stdout.lines().map(Value::from).collect::<Vec<_>>().into()
+}
+
+/// The result as it is written down: without the lines, which cost many times what the text does.
+pub fn written(out: &Value) -> Value {
+    let Value::Object(map) = out else { return out.clone() };
+    let kept = map.iter().filter(|(name, _)| name.as_str() != "stdout_lines");
+    Value::Object(kept.map(|(name, value)| (name.clone(), value.clone())).collect())
+}
+
+/// The result as conditions see it, from what was written down.
+pub fn read(mut out: Value) -> Value {
+    if let Value::Object(map) = &mut out
+        && let Some(Value::String(stdout)) = map.get("stdout")
+    {
+        let lines = lines(stdout);
+        map.insert("stdout_lines".into(), lines);
+    }
     out
 }
 
@@ -51,6 +72,8 @@ mod tests {
             "stdout": "a\nb", "stderr": "oops", "cut": false,
         });
         assert_eq!(got, want);
+        assert_eq!(written(&got).get("stdout_lines"), None);
+        assert_eq!(read(written(&got)), want);
     }
 
     #[test]

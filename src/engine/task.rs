@@ -135,7 +135,7 @@ impl Engine {
         out: Value,
     ) -> Result<Ended, JournalError> {
         self.recorder.record(Event::TaskStarted { task: task.clone(), params, label })?;
-        let event = Event::TaskEnded { task, outcome: outcome.clone(), out: out.clone(), took: Duration::ZERO };
+        let event = Event::TaskEnded { task, outcome: outcome.clone(), out: out::written(&out), took: Duration::ZERO };
         self.recorder.record(event)?;
         Ok(Ended { outcome, out, unreachable: false })
     }
@@ -162,7 +162,7 @@ impl Engine {
                 let text = format!("{task} runs again: {why}");
                 self.recorder.record(Event::Warning { text })?;
             }
-            Resume::Skip(out) => return self.kept(task, item, &params, out),
+            Resume::Skip(out) => return self.kept(task, item, &params, out::read(out)),
             Resume::Ask(why) => {
                 let run = &self.options.run;
                 let why = format!(
@@ -197,7 +197,7 @@ impl Engine {
         };
         let outcome = forgiven(step, outcome);
         let out = Value::Object(out);
-        let shown = if step.no_log { Value::Null } else { out.clone() };
+        let shown = if step.no_log { Value::Null } else { out::written(&out) };
         let took = begun.elapsed();
         self.recorder.record(Event::TaskEnded { task, outcome: outcome.clone(), out: shown, took })?;
         Ok(Ended { outcome, out, unreachable })
