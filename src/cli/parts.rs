@@ -107,7 +107,7 @@ pub async fn parts(
     }
     let connect = InventoryConnect { inventory: program.inventory.clone(), settings };
     let cancel = Cancel::default();
-    watch(cancel.clone(), screen.clone())?;
+    watch(cancel.clone(), screen.clone(), dir.is_none())?;
     let vars = json!({ "set": program.sets, "inputs": program.inputs });
     let parts = Parts {
         program,
@@ -164,8 +164,9 @@ fn operator() -> String {
     clean::line(&format!("{user}@{machine}"))
 }
 
-/// Ctrl-C, SIGTERM and SIGHUP: once stops in order, twice kills what runs, the third time the program leaves.
-fn watch(cancel: Cancel, screen: Screen) -> Result<(), Stop> {
+/// Ctrl-C, SIGTERM and SIGHUP: once stops in order, twice kills what runs, the third time the program leaves. A run
+/// says by itself that it heard; a plan has no journal to say it in.
+fn watch(cancel: Cancel, screen: Screen, plan: bool) -> Result<(), Stop> {
     let on = |kind| signal(kind).map_err(|e| Stop::local(format!("signals cannot be watched: {e}")));
     let mut int = on(SignalKind::interrupt())?;
     let mut term = on(SignalKind::terminate())?;
@@ -182,8 +183,10 @@ fn watch(cancel: Cancel, screen: Screen) -> Result<(), Stop> {
                 output::complain("left at once; what ran on the hosts may still run, and the journal says what it was");
                 std::process::exit(i32::from(Exit::Interrupted.code()));
             };
-            let count = if level == Level::Stop { 1 } else { 2 };
-            screen.event(&Stamped { at: SystemClock.now(), event: Event::Interrupted { count } });
+            if plan {
+                let count = if level == Level::Stop { 1 } else { 2 };
+                screen.event(&Stamped { at: SystemClock.now(), event: Event::Interrupted { count } });
+            }
         }
     });
     Ok(())

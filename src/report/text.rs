@@ -270,7 +270,12 @@ fn failure(task: &TaskView) -> Vec<String> {
     let Some(action) = task.actions.iter().rev().find(wrong) else { return Vec::new() };
     let mut out = indented(&format!("$ {}", clean::line(&action.line)));
     if let Some((_, result, _)) = &action.end {
-        out.extend(said(result).iter().flat_map(|line| indented(line)));
+        // Why the step failed stands above already.
+        let why = match &task.outcome {
+            Some(Outcome::Failed(why) | Outcome::Unknown(why) | Outcome::Ignored(why)) => clean::line(why),
+            _ => String::new(),
+        };
+        out.extend(said(result).iter().filter(|line| **line != why).flat_map(|line| indented(line)));
     }
     out
 }

@@ -106,6 +106,8 @@ async fn once_stops_in_order_twice_kills_three_times_leaves() {
         kill(&child, signal);
         let told = ended(child);
         assert_eq!((told.code, told.end()), (5, Some(RunEnd::Interrupted)), "{signal}: {}", told.err);
+        let heard = told.events.iter().filter(|e| matches!(e.event, Event::Interrupted { .. })).count();
+        assert_eq!(heard, 1, "said once");
         assert_eq!(told.outcomes(), ["first on extranet: changed", "long on extranet: changed"], "{signal}");
         assert!(there(&drive, "extranet", "/root/ended") && !there(&drive, "extranet", "/root/last"), "{signal}");
     }
