@@ -104,7 +104,7 @@ impl Drive {
             all.get_mut(path).unwrap().push_str(&format!(" {digest}"));
         }
         if host == "pve" {
-            let paths = self.api_paths();
+            let paths = Self::api_paths();
             for (path, body) in paths.iter().zip(crate::proxmox::get_all(self, &paths)) {
                 all.insert(format!("api {path}"), body);
             }
@@ -123,7 +123,7 @@ impl Drive {
         }
     }
 
-    fn api_paths(&self) -> Vec<String> {
+    fn api_paths() -> Vec<String> {
         let of = |vm: u32| [format!("/nodes/pve/qemu/{vm}/config"), format!("/nodes/pve/qemu/{vm}/snapshot")];
         let own = ["/nodes/pve/network", "/nodes/pve/tasks"].map(String::from);
         of(101).into_iter().chain(of(102)).chain(own).collect()

@@ -67,7 +67,7 @@ async fn look_change_fail_and_back_again() {
     assert_eq!(run.outcomes(), with_last(all("changed"), "ok"));
     let [(guest, name)] = &run.taken()[..] else { panic!("{:?}", run.taken()) };
     assert_eq!(guest, "extranet");
-    assert_eq!(drive.snapshots(101), [name.clone()]);
+    assert_eq!(drive.snapshots(101), std::slice::from_ref(name));
     assert_eq!(drive.snapshots(102), Vec::<String>::new());
     let kept = drive.ground.layout.snaps("extranet").join(name);
     let kept = crate::drive::files_below(&kept).into_iter().find(|(p, _)| p.ends_with("opt/app/content")).unwrap();
