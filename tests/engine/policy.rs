@@ -30,9 +30,7 @@ async fn rollback_takes_changes_back_newest_first() {
     world.set("a", "x", "old");
     world.set("b", "x", "old");
     let steps = vec![on(switch("x", "1"), &["a", "b"]), switch("x", "2"), poke(&["fail", "1"])];
-    let mut failing = steps;
-    failing[2].changed_when = Some(expr("false"));
-    let left = go(&world, program(vec![section(OnFailure::Rollback, failing)])).await;
+    let left = go(&world, program(vec![section(OnFailure::Rollback, steps)])).await;
     assert_eq!((world.get("a", "x"), world.get("b", "x")), (Some("old".into()), Some("old".into())));
     let undone: Vec<String> = left
         .seen
@@ -118,6 +116,22 @@ async fn a_wish_to_stop_cuts_a_wait_short() {
     let begun = tokio::time::Instant::now();
     let left = go_with(&world, program(vec![section(OnFailure::Stop, vec![step])]), vec![], cancel).await;
     assert_eq!((left.ending.end, begun.elapsed().as_secs()), (RunEnd::Interrupted, 90));
+}
+
+#[tokio::test(start_paused = true)]
+async fn ignore_errors_does_not_make_a_stopped_run_a_done_one() {
+    let world = World::default();
+    let cancel = Cancel::default();
+    let mut step = poke(&["fail", "1"]);
+    (step.retries, step.ignore_errors) = (100, true);
+    step.delay = std::time::Duration::from_secs(60);
+    let later = cancel.clone();
+    tokio::spawn(async move {
+        tokio::time::sleep(std::time::Duration::from_secs(90)).await;
+        later.raise();
+    });
+    let left = go_with(&world, program(vec![section(OnFailure::Stop, vec![step])]), vec![], cancel).await;
+    assert_eq!((left.ending.exit.code(), left.outcomes()), (5, vec!["a fail-1 failed".to_string()]));
 }
 
 #[tokio::test(start_paused = true)]
