@@ -322,6 +322,9 @@ pub enum Event {
         task: TaskKey,
         /// Step's name.
         name: String,
+        /// Item of a loop, for people.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        label: Option<String>,
         /// Module.
         module: String,
         /// The forecast.

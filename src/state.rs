@@ -223,9 +223,10 @@ impl RunState {
                 if let Ok(entry) = self.checkpoint(guest, name, "rolled_back") {
                     entry.rolled_back = true;
                     let section = entry.section;
-                    self.applied.retain(|a| a.task.host != *guest || a.section < section);
+                    self.applied.retain(|a| !a.is_about(guest) || a.section < section);
                     for (key, task) in &mut self.tasks {
-                        task.taken_back |= key.host == *guest && task.section >= section;
+                        let about = is_about(guest, key, &task.changes);
+                        task.taken_back |= about && task.section >= section;
                     }
                 }
             }
@@ -306,6 +307,18 @@ impl RunState {
     pub fn in_flight(&self) -> impl Iterator<Item = (&TaskKey, &Task)> {
         self.tasks.iter().filter(|(_, t)| matches!(t.state, TaskState::Acting { .. }))
     }
+}
+
+impl Applied {
+    /// True if a rollback of this guest takes it back.
+    pub fn is_about(&self, guest: &str) -> bool {
+        is_about(guest, &self.task, std::slice::from_ref(&self.change))
+    }
+}
+
+/// A task on the guest itself, or on its node with a change of the guest.
+fn is_about(guest: &str, task: &TaskKey, changes: &[Change]) -> bool {
+    task.host == guest || changes.iter().any(|c| c.guest.as_deref() == Some(guest))
 }
 
 fn illegal(what: &str, why: &str) -> Illegal {

@@ -43,7 +43,7 @@ impl Engine {
             let ok = self.back_to(&checkpoint.guest, &checkpoint.name, checkpoint.running, firewall).await?;
             back = worse(back, ok);
         }
-        let covered = |a: &Applied| guests.iter().any(|c| c.guest == a.task.host && c.section <= a.section);
+        let covered = |a: &Applied| guests.iter().any(|c| a.is_about(&c.guest) && c.section <= a.section);
         let left: Vec<&Applied> = state.applied.iter().filter(|a| ours(a.section) && !covered(a)).collect();
         for applied in left.into_iter().rev() {
             if applied.change.undo == Undo::Nothing {

@@ -34,6 +34,12 @@ impl Engine {
         !only_asks && !Self::only_looks(step) && prepared.instance.needs_checkpoint()
     }
 
+    /// The guest that a checkpoint has to be taken of before these changes are made, and that takes them back.
+    pub(super) fn guarded_guest(step: &Step, prepared: &Prepared, changes: &[Change]) -> Option<GuestRef> {
+        let due = !changes.is_empty() && Self::wants_checkpoint(step, prepared, changes);
+        due.then(|| Self::guest_of(prepared)).flatten()
+    }
+
     /// `changed_when: false` is how a command says that it only looks: nothing is guarded, and nothing taken back.
     pub(super) fn only_looks(step: &Step) -> bool {
         step.changed_when.as_ref().is_some_and(|e| e.text.trim() == "false")

@@ -26,37 +26,41 @@ pub fn fields(changed: bool, failed: bool, output: Option<&Output>, facts: Map<S
     out
 }
 
-fn lines(stdout: &str) -> Value {
-    stdout.lines().map(Value::from).collect::<Vec<_>>().into()
-}
-
-/// The result as it is written down: without the lines, which cost many times what the text does.
-pub fn written(out: &Value) -> Value {
-    let Value::Object(map) = out else { return out.clone() };
-    let kept = map.iter().filter(|(name, _)| name.as_str() != "stdout_lines");
-    Value::Object(kept.map(|(name, value)| (name.clone(), value.clone())).collect())
-}
-
-/// The result as conditions see it, from what was written down.
-pub fn read(mut out: Value) -> Value {
-    if let Value::Object(map) = &mut out
-        && let Some(Value::String(stdout)) = map.get("stdout")
-    {
-        let lines = lines(stdout);
-        map.insert("stdout_lines".into(), lines);
-    }
-    out
-}
-
 /// The result of a step that was not due.
 pub fn skipped() -> Value {
     json!({"changed": false, "failed": false, "skipped": true})
 }
 
+/// A result as the journal keeps it. `whole` (of a step that registers it and is not `no_log`): all but the lines,
+/// which [`restored`] makes anew. Otherwise only what came of it: nobody asks for more.
+pub fn written(out: &Value, whole: bool) -> Value {
+    let Value::Object(fields) = out else { return out.clone() };
+    let kept = |name: &String| match name.as_str() {
+        "stdout_lines" => false,
+        "changed" | "failed" | "skipped" | "rc" => true,
+        _ => whole,
+    };
+    Value::Object(fields.iter().filter(|(name, _)| kept(name)).map(|(k, v)| (k.clone(), v.clone())).collect())
+}
+
+/// A result that was [`written`].
+pub fn restored(mut out: Value) -> Value {
+    if let Some(lines) = out.get("stdout").and_then(Value::as_str).map(lines) {
+        out["stdout_lines"] = lines;
+    }
+    out
+}
+
+fn lines(stdout: &str) -> Value {
+    stdout.lines().map(Value::from).collect::<Vec<_>>().into()
+}
+
 /// The result of a loop: those of its items, and whether any changed or failed.
 pub fn looped(results: Vec<Value>) -> Value {
     let any = |name: &str| results.iter().any(|r| r.get(name) == Some(&Value::Bool(true)));
-    json!({"changed": any("changed"), "failed": any("failed"), "skipped": results.is_empty(), "results": results})
+    // As in Ansible: of a loop that was not due for any of its items, or has none.
+    let skipped = results.iter().all(|r| r.get("skipped") == Some(&Value::Bool(true)));
+    json!({"changed": any("changed"), "failed": any("failed"), "skipped": skipped, "results": results})
 }
 
 #[cfg(test)]
@@ -72,8 +76,17 @@ mod tests {
             "stdout": "a\nb", "stderr": "oops", "cut": false,
         });
         assert_eq!(got, want);
-        assert_eq!(written(&got).get("stdout_lines"), None);
-        assert_eq!(read(written(&got)), want);
+    }
+
+    #[test]
+    fn the_journal_keeps_what_was_registered_once() {
+        let output = Output::of(0, "a\nb\n", "");
+        let whole = Value::Object(fields(true, false, Some(&output), Map::new()));
+        let brief = json!({"changed": true, "failed": false, "skipped": false, "rc": 0});
+        assert_eq!(written(&whole, false), brief);
+        assert_eq!(written(&whole, true)["stdout"], json!("a\nb"));
+        assert_eq!(written(&whole, true).get("stdout_lines"), None);
+        assert_eq!(restored(written(&whole, true)), whole);
     }
 
     #[test]
@@ -81,5 +94,7 @@ mod tests {
         let results = vec![json!({"changed": false, "failed": false}), json!({"changed": true, "failed": false})];
         assert_eq!(looped(results)["changed"], json!(true));
         assert_eq!(looped(vec![])["skipped"], json!(true));
+        assert_eq!(looped(vec![skipped(), skipped()])["skipped"], json!(true));
+        assert_eq!(looped(vec![skipped(), json!({"changed": false, "skipped": false})])["skipped"], json!(false));
     }
 }

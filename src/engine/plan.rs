@@ -67,21 +67,22 @@ impl Engine {
     async fn plan_step(&self, section: usize, step: &Step, host: &str, sofar: &mut Sofar) {
         let key = |index| TaskKey { step: step.key.clone(), host: host.to_string(), item: index };
         if let Some(why) = &step.left_out {
-            return self.say(step, key(None), Forecast::Skipped(why.clone()), None);
+            self.keep(step, &step_hosts(step, host), &super::out::skipped()).await;
+            return self.say(step, (key(None), None), Forecast::Skipped(why.clone()), None);
         }
         if step.each.is_none() {
             match self.due(step, host, None).await {
                 Ok(None) => {}
                 Ok(Some(why)) => {
-                    self.keep(step, &[host.to_string()], &super::out::skipped()).await;
-                    return self.say(step, key(None), Forecast::Skipped(why), None);
+                    self.keep(step, &step_hosts(step, host), &super::out::skipped()).await;
+                    return self.say(step, (key(None), None), Forecast::Skipped(why), None);
                 }
-                Err(why) => return self.say(step, key(None), Forecast::CannotKnow(later(&why)), None),
+                Err(why) => return self.say(step, (key(None), None), Forecast::CannotKnow(later(&why)), None),
             }
         }
         let items = match self.items(step, host).await {
             Ok(items) => items,
-            Err(why) => return self.say(step, key(None), Forecast::CannotKnow(later(&why)), None),
+            Err(why) => return self.say(step, (key(None), None), Forecast::CannotKnow(later(&why)), None),
         };
         let mut changed = Some(false);
         for item in items {
@@ -106,7 +107,7 @@ impl Engine {
                 }
                 _ => None,
             };
-            self.say(step, key(item.index), forecast, checkpoint);
+            self.say(step, (key(item.index), item.label()), forecast, checkpoint);
         }
         // Later conditions may ask whether this changed; nothing else of its result is known before it runs.
         if let Some(changed) = changed {
@@ -147,11 +148,7 @@ impl Engine {
             }
             Ok(decision) => {
                 sofar.pending.insert(host.to_string());
-                let guest = if Self::wants_checkpoint(step, &prepared, &decision.changes) {
-                    Self::guest_of(&prepared)
-                } else {
-                    None
-                };
+                let guest = Self::guarded_guest(step, &prepared, &decision.changes);
                 let changes = if step.no_log { super::task::hidden(&decision.changes) } else { decision.changes };
                 (kind(&prepared, changes), guest)
             }
@@ -186,10 +183,17 @@ impl Engine {
         });
     }
 
-    fn say(&self, step: &Step, task: TaskKey, forecast: Forecast, checkpoint: Option<String>) {
+    fn say(
+        &self,
+        step: &Step,
+        (task, label): (TaskKey, Option<String>),
+        forecast: Forecast,
+        checkpoint: Option<String>,
+    ) {
         self.recorder.progress(Event::Forecasted {
             task,
             name: step.name.clone(),
+            label,
             module: step.module.name().to_string(),
             forecast,
             checkpoint,

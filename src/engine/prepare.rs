@@ -70,7 +70,7 @@ impl Engine {
         match when.holds(&scope) {
             Ok(true) => Ok(None),
             Ok(false) => Ok(Some(format!("when: {} is false", when.text))),
-            Err(error) => Err(self.pointed(when.span, &format!("when: {}", when.text), &error.to_string())),
+            Err(error) => Err(self.pointed(when.span, "when", &error.to_string())),
         }
     }
 
@@ -136,7 +136,7 @@ impl Engine {
         let mut results = Vec::new();
         for text in texts {
             let expr = crate::load::expr::Expr { text: text.clone(), span };
-            let holds = expr.holds(scope).map_err(|e| Trouble::Failed(self.pointed(span, &text, &e.to_string())))?;
+            let holds = expr.holds(scope).map_err(|e| Trouble::Failed(self.pointed(span, "assert", &e.to_string())))?;
             results.push(Value::Bool(holds));
         }
         map.insert("results".into(), results.into());

@@ -135,7 +135,8 @@ impl Engine {
         out: Value,
     ) -> Result<Ended, JournalError> {
         self.recorder.record(Event::TaskStarted { task: task.clone(), params, label })?;
-        let event = Event::TaskEnded { task, outcome: outcome.clone(), out: out::written(&out), took: Duration::ZERO };
+        let event =
+            Event::TaskEnded { task, outcome: outcome.clone(), out: out::written(&out, true), took: Duration::ZERO };
         self.recorder.record(event)?;
         Ok(Ended { outcome, out, unreachable: false })
     }
@@ -162,7 +163,7 @@ impl Engine {
                 let text = format!("{task} runs again: {why}");
                 self.recorder.record(Event::Warning { text })?;
             }
-            Resume::Skip(out) => return self.kept(task, item, &params, out::read(out)),
+            Resume::Skip(out) => return self.kept(task, item, &params, out::restored(out)),
             Resume::Ask(why) => {
                 let run = &self.options.run;
                 let why = format!(
@@ -173,7 +174,7 @@ impl Engine {
             }
         }
         self.recorder.record(Event::TaskStarted { task: task.clone(), params, label: item.label() })?;
-        let mut unreachable = false;
+        let (mut unreachable, mut stopped) = (false, false);
         let (outcome, out) = match self.attempts(section, step, &task, item, &prepared).await {
             Ok(attempt) => {
                 let failed = attempt.failed.is_some();
@@ -188,6 +189,7 @@ impl Engine {
             Err(Trouble::Journal(error)) => return Err(error),
             Err(trouble) => {
                 unreachable = matches!(trouble, Trouble::Unreachable(_));
+                stopped = matches!(trouble, Trouble::Interrupted);
                 let outcome = match &trouble {
                     Trouble::Unknown(why) => Outcome::Unknown(why.clone()),
                     other => Outcome::Failed(other.to_string()),
@@ -195,9 +197,9 @@ impl Engine {
                 (outcome, out::fields(false, true, None, Map::new()))
             }
         };
-        let outcome = forgiven(step, outcome);
+        let outcome = if stopped { outcome } else { forgiven(step, outcome) };
         let out = Value::Object(out);
-        let shown = if step.no_log { Value::Null } else { out::written(&out) };
+        let shown = out::written(&out, step.register.is_some() && !step.no_log);
         let took = begun.elapsed();
         self.recorder.record(Event::TaskEnded { task, outcome: outcome.clone(), out: shown, took })?;
         Ok(Ended { outcome, out, unreachable })
@@ -214,8 +216,11 @@ impl Engine {
     ) -> Result<Attempt, Trouble> {
         let of = step.retries + 1;
         let mut number = 1;
+        let mut changed_before = false;
         loop {
             let mut attempt = self.attempt(section, step, task, item, prepared).await?;
+            // What an attempt changed before it failed, the next one finds done: the step has changed it all the same.
+            attempt.changed |= changed_before;
             let satisfied = self.judge(step, task, item, &mut attempt).await?;
             if satisfied {
                 return Ok(attempt);
@@ -227,6 +232,7 @@ impl Engine {
                 }
                 return Ok(attempt);
             }
+            changed_before = attempt.changed;
             let why = attempt.failed.unwrap_or_else(|| "until: not yet true".to_string());
             self.recorder.record(Event::Retry { task: task.clone(), attempt: number, of, why })?;
             number += 1;
@@ -254,7 +260,7 @@ impl Engine {
         let scope = self.scope(step, &task.host, item.value.as_ref(), Some((name, &out))).await;
         let ask = |expr: &Option<crate::load::expr::Expr>| -> Result<Option<bool>, Trouble> {
             let Some(expr) = expr else { return Ok(None) };
-            expr.holds(&scope).map(Some).map_err(|e| Trouble::Failed(format!("`{}`: {e}", expr.text)))
+            expr.holds(&scope).map(Some).map_err(|e| Trouble::Failed(e.to_string()))
         };
         if let Some(fails) = ask(&step.failed_when)? {
             let text = step.failed_when.as_ref().map_or("", |e| e.text.as_str());
@@ -282,9 +288,7 @@ impl Engine {
             return self.look_until(task, prepared).await;
         }
         let mut decision = self.decide(prepared).await?;
-        if !decision.changes.is_empty()
-            && Self::wants_checkpoint(step, prepared, &decision.changes)
-            && let Some(guest) = Self::guest_of(prepared)
+        if let Some(guest) = Self::guarded_guest(step, prepared, &decision.changes)
             && self.guard(section, &guest).await?
         {
             // The snapshot is a change itself: the digest of a VM's configuration is another one now.
@@ -295,6 +299,9 @@ impl Engine {
                 self.recorder.record(Event::Warning { text })?;
             }
             return Ok(Attempt { facts: decision.facts, ..Attempt::default() });
+        }
+        if let Some(guest) = Self::guarded_guest(step, prepared, &decision.changes) {
+            decision.changes.iter_mut().for_each(|c| c.guest = Some(guest.name.clone()));
         }
         let mut changes = if step.no_log { hidden(&decision.changes) } else { decision.changes.clone() };
         if Self::only_looks(step) {
@@ -463,6 +470,7 @@ pub(super) fn hidden(changes: &[Change]) -> Vec<Change> {
                 other => other.clone(),
             },
             confirm_within: change.confirm_within,
+            guest: change.guest.clone(),
         })
         .collect()
 }

@@ -19,12 +19,16 @@ pub struct Change {
     /// Set where the change can cut the line to the host: the target reverts it unless confirmed within this time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confirm_within: Option<Duration>,
+    /// Inventory name of the guest that it changes where the engine knows one, also if the step's host is the node: a
+    /// rollback of that guest takes it back. Set by the engine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guest: Option<String>,
 }
 
 impl Change {
     /// A change without diff, undone by nothing (say why).
     pub fn new(what: impl Into<String>, actions: Vec<Action>, undo: Undo) -> Self {
-        Self { what: what.into(), diff: Diff::None, actions, undo, confirm_within: None }
+        Self { what: what.into(), diff: Diff::None, actions, undo, confirm_within: None, guest: None }
     }
 
     /// The same with a diff.

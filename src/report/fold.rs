@@ -61,7 +61,7 @@ impl RunView {
                 step.name.clone_from(name);
                 step.module.clone_from(module);
             }
-            Event::Forecasted { task, name, module, forecast, checkpoint } => self.forecasts.push(ForecastView {
+            Event::Forecasted { task, name, module, forecast, checkpoint, .. } => self.forecasts.push(ForecastView {
                 task: task.clone(),
                 name: name.clone(),
                 module: module.clone(),

@@ -95,8 +95,7 @@ pub fn lines(
         Forecast::WouldFail(_) => paint.red(word(forecast)),
     };
     let gap = " ".repeat(12 - word(forecast).len());
-    let item = task.item.map(|i| format!(" [{i}]")).unwrap_or_default();
-    let mut out = vec![format!("  {painted}{gap}{}  {name}{item}", clean::pad(&clean::line(&task.host), width))];
+    let mut out = vec![format!("  {painted}{gap}{}  {name}", clean::pad(&clean::line(&task.host), width))];
     match forecast {
         Forecast::WillChange(changes) => out.extend(changed(changes, paint, limit)),
         Forecast::AlwaysRuns(changes) => {

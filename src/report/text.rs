@@ -114,11 +114,13 @@ impl Text {
                 let text = format!("{}: attempt {attempt} of {of}: {}", self.name(task), clean::line(why));
                 vec![self.row(&paint.dim("retry"), 5, &task.host, &paint.dim(&text))]
             }
-            Event::Forecasted { task, name, forecast, checkpoint, .. } => {
+            Event::Forecasted { task, name, label, forecast, checkpoint, .. } => {
                 self.planned.add(forecast);
                 let vmid = checkpoint.as_ref().map(|guest| plan::checkpoint_line(guest, paint));
                 let mut out: Vec<String> = vmid.into_iter().collect();
-                out.extend(plan::lines(task, &clean::line(name), forecast, paint, self.limit(), self.host_width()));
+                let label = label.as_ref().map(|l| format!(" [{}]", clean::line(l))).unwrap_or_default();
+                let name = format!("{}{label}", clean::line(name));
+                out.extend(plan::lines(task, &name, forecast, paint, self.limit(), self.host_width()));
                 out
             }
             Event::RollbackStarted { guest, name } => {

@@ -126,6 +126,22 @@ async fn a_wish_to_stop_cuts_a_wait_short() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn ignore_errors_does_not_make_a_stopped_run_a_done_one() {
+    let world = World::default();
+    let cancel = Cancel::default();
+    let mut step = poke(&["fail", "1"]);
+    (step.retries, step.ignore_errors) = (100, true);
+    step.delay = std::time::Duration::from_secs(60);
+    let later = cancel.clone();
+    tokio::spawn(async move {
+        tokio::time::sleep(std::time::Duration::from_secs(90)).await;
+        later.raise();
+    });
+    let left = go_with(&world, program(vec![section(OnFailure::Stop, vec![step])]), vec![], cancel).await;
+    assert_eq!((left.ending.exit.code(), left.outcomes()), (5, vec!["a fail-1 failed".to_string()]));
+}
+
+#[tokio::test(start_paused = true)]
 async fn every_prefix_of_a_journal_is_a_state() {
     let world = World::default();
     world.set("a", "x", "old");

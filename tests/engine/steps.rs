@@ -145,6 +145,18 @@ async fn retries_wait_between_attempts_and_say_so() {
     assert_eq!(retries, 2);
 }
 
+/// The second attempt finds the value that the first one set before its look was refused.
+#[tokio::test(start_paused = true)]
+async fn what_an_earlier_attempt_changed_stays_changed() {
+    let world = World::default();
+    world.fault(2, Fault::ExitOne);
+    let mut step = switch("x", "1");
+    step.retries = 1;
+    let left = go(&world, one(step)).await;
+    assert_eq!(world.calls(), ["a: get x", "a: set x 1", "a: get x", "a: get x"]);
+    assert_eq!(left.outcomes(), ["a x-1 changed"]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn until_asks_again_and_gives_up() {
     let world = World::default();
