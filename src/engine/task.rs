@@ -2,9 +2,11 @@
 
 use super::Engine;
 use super::acting::{Actor, Done};
+use super::asking::Asker;
 use super::cancel::Level;
 use super::out;
 use super::prepare::{Item, Prepared};
+use super::settle::{InFlight, SENDS};
 use super::trouble::Trouble;
 use crate::cmd::Output;
 use crate::compile::Step;
@@ -25,6 +27,14 @@ struct Attempt {
     failed: Option<String>,
     output: Option<Output>,
     facts: Map<String, Value>,
+}
+
+/// What came of sending the changes of a step.
+enum Carried {
+    /// The end of each action was seen.
+    Ended(Attempt),
+    /// The line was lost, and this is what a new look decided.
+    Settled(Decision),
 }
 
 /// How a step ended on a host.
@@ -280,13 +290,36 @@ impl Engine {
         if nature == Nature::Looks {
             return self.look_until(task, prepared).await;
         }
-        let decision = self.decide(prepared).await?;
+        let mut decision = self.decide(prepared).await?;
         if decision.changes.is_empty() {
             for text in decision.notes {
                 self.recorder.record(Event::Warning { text })?;
             }
             return Ok(Attempt { facts: decision.facts, ..Attempt::default() });
         }
+        let mut sends = 0;
+        loop {
+            sends += 1;
+            match self.carry_out(section, step, task, prepared, (&decision, sends < SENDS)).await? {
+                Carried::Ended(attempt) => return Ok(attempt),
+                Carried::Settled(after) if after.changes.is_empty() => {
+                    return Ok(Attempt { changed: true, facts: after.facts, ..Attempt::default() });
+                }
+                Carried::Settled(after) => decision = after,
+            }
+        }
+    }
+
+    /// Makes the changes that were decided. With `settles`, what a lost line leaves open is looked at.
+    async fn carry_out(
+        &self,
+        section: usize,
+        step: &Step,
+        task: &TaskKey,
+        prepared: &Prepared,
+        (decision, settles): (&Decision, bool),
+    ) -> Result<Carried, Trouble> {
+        let nature = prepared.instance.nature();
         if Self::wants_checkpoint(step, prepared, &decision.changes)
             && let Some(guest) = Self::guest_of(prepared)
         {
@@ -303,7 +336,14 @@ impl Engine {
         let mut attempt = Attempt { facts: decision.facts.clone(), ..Attempt::default() };
         for (c, change) in decision.changes.iter().enumerate() {
             for (a, action) in change.actions.iter().enumerate() {
-                let done = self.one_action(step, task, &actor, (c, a), action).await?;
+                let begun = Instant::now();
+                let done = match self.one_action(step, task, &actor, (c, a), action).await {
+                    Err(Trouble::Unknown(why)) if settles && prepared.instance.repeatable() => {
+                        let flight = InFlight { task, at: (c, a), begun };
+                        return Ok(Carried::Settled(self.settle(prepared, &flight, &why).await?));
+                    }
+                    other => other?,
+                };
                 if let Some(answer) = done.answer {
                     let event = Event::Answered { task: task.clone(), answer: answer.clone() };
                     self.recorder.record(event)?;
@@ -313,7 +353,7 @@ impl Engine {
                 if !done.ok {
                     attempt.changed = true;
                     attempt.failed = Some(format!("{}: {}", change.what, done.result.message));
-                    return Ok(attempt);
+                    return Ok(Carried::Ended(attempt));
                 }
             }
         }
@@ -322,7 +362,7 @@ impl Engine {
         if nature == Nature::Converges {
             self.seen_to_hold(prepared, &mut attempt).await?;
         }
-        Ok(attempt)
+        Ok(Carried::Ended(attempt))
     }
 
     /// Probes again: what was changed must now be so, or it is not claimed.
@@ -379,12 +419,14 @@ impl Engine {
     /// One look, or looks until the step likes what it sees.
     async fn look_until(&self, task: &TaskKey, prepared: &Prepared) -> Result<Attempt, Trouble> {
         let poll = prepared.instance.poll();
+        // Who waits for a host by looking at it has patience of his own.
+        let asker = Asker { patient: poll.is_none(), ..prepared.asker.clone() };
         if let Some(poll) = poll {
             self.pause(poll.first).await?;
         }
         let begun = Instant::now();
         loop {
-            let seen = self.decide(prepared).await;
+            let seen = self.decide_as(prepared, &asker).await;
             let (failed, facts) = match seen {
                 Ok(decision) => match decision.verdict {
                     Verdict::Holds => return Ok(Attempt { facts: decision.facts, ..Attempt::default() }),
@@ -411,8 +453,12 @@ impl Engine {
     /// # Errors
     /// [`Trouble`]; nothing was changed.
     pub(super) async fn decide(&self, prepared: &Prepared) -> Result<Decision, Trouble> {
+        self.decide_as(prepared, &prepared.asker).await
+    }
+
+    async fn decide_as(&self, prepared: &Prepared, asker: &Asker) -> Result<Decision, Trouble> {
         let asks = prepared.instance.probe(&prepared.cx);
-        let answers = self.ask(&prepared.asker, &asks).await?;
+        let answers = self.ask(asker, &asks).await?;
         let mut decision = prepared.instance.decide(&prepared.cx, &answers)?;
         // Nothing arms a revert on the target yet, so no plan may say that one is armed.
         decision.changes.iter_mut().for_each(|c| c.confirm_within = None);

@@ -9,5 +9,6 @@ mod ground;
 mod guests;
 mod job;
 mod lifecycle;
+mod lost;
 mod proxmox;
 mod systemctl;
