@@ -13,7 +13,7 @@ pub enum Exit {
     BadInput,
     /// A step failed and the guests were rolled back.
     RolledBack,
-    /// The outcome of a step is unknown.
+    /// The outcome of a step is unknown, or a host that was needed is gone in mid-run.
     Unknown,
     /// The operator stopped the run.
     Interrupted,
@@ -34,7 +34,11 @@ impl Exit {
         (Self::Failed, 1, "a step failed; what was changed before it stays, and the report says how to go back"),
         (Self::BadInput, 2, "bad input: nothing was contacted, nothing was changed"),
         (Self::RolledBack, 3, "a step failed and every guest changed in its section is back as it was"),
-        (Self::Unknown, 4, "the line was lost: the outcome of the named step is unknown"),
+        (
+            Self::Unknown,
+            4,
+            "the line was lost: a step's outcome is unknown or a host is gone in mid-run; `piton resume` goes on",
+        ),
         (Self::Interrupted, 5, "interrupted by the operator"),
         (Self::RollbackFailed, 6, "a step failed and the way back failed too: a person is needed"),
         (Self::Unreachable, 7, "a host could not be reached, and nothing was changed"),

@@ -131,6 +131,14 @@ impl CheckpointError {
         Self::Api { guest: guest.name.clone(), error: Box::new(error) }
     }
 
+    /// The API's error, where it is one.
+    pub fn api_error(&self) -> Option<&ApiError> {
+        match self {
+            Self::Api { error, .. } => Some(error),
+            _ => None,
+        }
+    }
+
     /// True if nobody knows whether it was done.
     pub fn is_unknown(&self) -> bool {
         matches!(self, Self::Api { error, .. } if error.is_unknown())

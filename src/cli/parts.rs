@@ -32,6 +32,9 @@ pub struct How {
     /// Kill a command that runs longer than this, unless its step says otherwise [default: 10m].
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub timeout: Option<Duration>,
+    /// Wait so long for a line that is lost in mid-run; the run stops then, to be resumed.
+    #[arg(long, value_name = "TIME", value_parser = duration_or_none, default_value = "10m")]
+    pub patience: Duration,
     /// Answer confirmations with yes, without asking.
     #[arg(long, short = 'y')]
     pub yes: bool,
@@ -72,6 +75,10 @@ impl Spill {
 
 fn time(text: &str) -> Result<Duration, String> {
     duration::parse(text).filter(|t| !t.is_zero()).ok_or_else(|| "write it as 30s, 5m or 1h".to_string())
+}
+
+fn duration_or_none(text: &str) -> Result<Duration, String> {
+    duration::parse(text).ok_or_else(|| "write it as 30s, 5m or 1h; 0s does not wait".to_string())
 }
 
 /// Puts the parts together; fetches the secrets that the program uses.
@@ -122,6 +129,7 @@ pub async fn parts(
             dir,
             forks: how.forks,
             step,
+            patience: how.patience,
             operator: operator(),
             keep,
             vars,

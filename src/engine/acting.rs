@@ -2,13 +2,13 @@
 
 use super::Engine;
 use super::asking::Asker;
-use super::lines::line_broke;
+use super::lines::is_gone;
 use super::trouble::Trouble;
 use crate::cmd::{ApiCall, Cmd, Ended, Output};
 use crate::event::{ActionResult, Event};
 use crate::key::TaskKey;
-use crate::modules::Action;
-use crate::transport::{Batch, Live, Stream};
+use crate::modules::{Action, FetchFile, PutFile, PutTree};
+use crate::transport::{Batch, Live, Stream, TransportError};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -56,24 +56,7 @@ impl Engine {
         match action {
             Action::Run(cmd) => self.act_run(actor, cmd).await,
             Action::Api(call) => self.act_api(actor, call).await,
-            Action::Write(file) => {
-                let mut file = file.clone();
-                file.user.clone_from(&actor.asker.user);
-                let remote = self.line_to_act(&actor.asker.host).await?;
-                self.filed(actor, action, remote.put(&file).await).await
-            }
-            Action::Tree(tree) => {
-                let mut tree = tree.clone();
-                tree.user.clone_from(&actor.asker.user);
-                let remote = self.line_to_act(&actor.asker.host).await?;
-                self.filed(actor, action, remote.put_tree(&tree).await).await
-            }
-            Action::Fetch(file) => {
-                let mut file = file.clone();
-                file.user.clone_from(&actor.asker.user);
-                let remote = self.line_to_act(&actor.asker.host).await?;
-                self.filed(actor, action, remote.fetch(&file).await).await
-            }
+            Action::Write(_) | Action::Tree(_) | Action::Fetch(_) => self.act_file(actor, action).await,
             Action::Prompt(kind) => match self.answer(actor, kind).await {
                 Err(nobody) => Ok(Done::failed(format!("nobody answered: {nobody}"))),
                 Ok(answer) => {
@@ -104,23 +87,29 @@ impl Engine {
         }
     }
 
-    async fn line_to_act(&self, host: &str) -> Result<Arc<dyn crate::transport::Remote>, Trouble> {
-        self.lines.remote(host).await.map_err(|e| Trouble::looking(&e))
-    }
-
-    async fn filed(
-        &self,
-        actor: &Actor,
-        action: &Action,
-        result: Result<(), crate::transport::TransportError>,
-    ) -> Result<Done, Trouble> {
-        match result {
-            Ok(()) => Ok(Done::fine()),
-            Err(error) if error.is_unknown() => {
-                self.lines.lost(&actor.asker.host, &error.to_string()).await;
-                Err(Trouble::acting(&error, &action.line()))
+    async fn act_file(&self, actor: &Actor, action: &Action) -> Result<Done, Trouble> {
+        let host = &actor.asker.host;
+        let mut fresh = false;
+        loop {
+            let remote = self.lines.remote(host).await?;
+            let user = actor.asker.user.clone();
+            let result = match action {
+                Action::Write(file) => remote.put(&PutFile { user, ..file.clone() }).await,
+                Action::Tree(tree) => remote.put_tree(&PutTree { user, ..tree.clone() }).await,
+                Action::Fetch(file) => remote.fetch(&FetchFile { user, ..file.clone() }).await,
+                _ => return Err(Trouble::Failed("this is not about a file".into())),
+            };
+            match result {
+                Ok(()) => return Ok(Done::fine()),
+                Err(error) if is_gone(&error) => {
+                    self.lines.lost(host, &remote, &error.to_string()).await;
+                    if error.is_unknown() || fresh {
+                        return Err(Trouble::acting(&error, &action.line()));
+                    }
+                    fresh = true;
+                }
+                Err(error) => return Ok(Done::failed(error.to_string())),
             }
-            Err(error) => Ok(Done::failed(error.to_string())),
         }
     }
 
@@ -128,18 +117,25 @@ impl Engine {
         let host = self.place(&actor.asker.host, cmd.at)?;
         let mut cmd = actor.asker.dress(cmd.clone());
         cmd.timeout = cmd.timeout.or(actor.timeout);
-        let remote = self.line_to_act(&host).await?;
         let line = cmd.line();
-        let batch = Batch { live: self.live(actor.task.clone()), ..Batch::one(cmd) };
-        let output = match remote.run(batch).await.into_iter().next() {
-            Some(Ok(output)) => output,
-            Some(Err(error)) => {
-                if error.is_unknown() {
-                    self.lines.lost(&host, &error.to_string()).await;
+        let mut fresh = false;
+        let output = loop {
+            let remote = self.lines.remote(&host).await?;
+            let batch = Batch { live: self.live(actor.task.clone()), ..Batch::one(cmd.clone()) };
+            match remote.run(batch).await.into_iter().next() {
+                Some(Ok(output)) => break output,
+                Some(Err(error)) => {
+                    if is_gone(&error) {
+                        self.lines.lost(&host, &remote, &error.to_string()).await;
+                    }
+                    // A line that turns out to be dead before anything was sent is opened anew, once.
+                    if fresh || !matches!(error, TransportError::Unreachable { .. }) {
+                        return Err(Trouble::acting(&error, &line));
+                    }
+                    fresh = true;
                 }
-                return Err(Trouble::acting(&error, &line));
+                None => return Err(Trouble::Failed("the transport gave no answer".into())),
             }
-            None => return Err(Trouble::Failed("the transport gave no answer".into())),
         };
         let message = match output.ended {
             Ended::Code(0) => String::new(),
@@ -164,13 +160,7 @@ impl Engine {
         if let (Some(_), Some(timeout)) = (call.follow, actor.timeout) {
             call.follow = Some(timeout);
         }
-        let api = self.lines.node(&node).await?;
-        let recorder = self.recorder.clone();
-        let host = actor.asker.host.clone();
-        let on_log = move |line: &str| {
-            recorder.progress(Event::TaskLog { host: host.clone(), line: line.to_string() });
-        };
-        match api.call(&call, &on_log).await {
+        match self.call_and_follow(&node, &actor.asker.host, &call).await? {
             Ok(answer) => {
                 let ok = answer.ok();
                 let result = ActionResult {
@@ -192,15 +182,10 @@ impl Engine {
                 }
                 Ok(Done { ok, result, output: None, answer: None })
             }
-            Err(error) => {
-                if line_broke(&error) {
-                    self.lines.lost(&node, &error.to_string()).await;
-                }
-                if error.is_unknown() {
-                    return Err(Trouble::Unknown(format!("{error}; in flight was: {}", call.line())));
-                }
-                Ok(Done::failed(error.to_string()))
+            Err(error) if error.is_unknown() => {
+                Err(Trouble::Unknown(format!("{error}; in flight was: {}", call.line())))
             }
+            Err(error) => Ok(Done::failed(error.to_string())),
         }
     }
 

@@ -1,11 +1,13 @@
 //! Sends a module's questions: the commands of a place in one batch, the API calls of a node in one request.
 
 use super::Engine;
-use super::lines::line_broke;
+use super::lines::{is_gone, line_broke};
+use super::patience::Patience;
 use super::trouble::Trouble;
 use crate::cmd::{Cmd, Ended, Place};
 use crate::modules::{Answer, Ask};
 use crate::transport::{Batch, HERE, TransportError};
+use std::time::Duration;
 
 /// Who asks: the step's host, and whom its commands run as.
 #[derive(Debug, Clone)]
@@ -14,6 +16,8 @@ pub struct Asker {
     pub host: String,
     /// User of the commands on the target.
     pub user: Option<String>,
+    /// Waits for a line that is lost; false for those who look again by themselves.
+    pub patient: bool,
 }
 
 impl Asker {
@@ -49,7 +53,7 @@ impl Engine {
         })
     }
 
-    /// Asks everything and gives the answers in the same order. A broken line is opened anew once: questions change
+    /// Asks everything and gives the answers in the same order. A broken line is opened anew: questions change
     /// nothing, so they may be asked twice.
     ///
     /// # Errors
@@ -69,7 +73,7 @@ impl Engine {
                 continue;
             }
             let host = self.place(&asker.host, place)?;
-            for (number, output) in numbers.into_iter().zip(self.look(&host, cmds).await?) {
+            for (number, output) in numbers.into_iter().zip(self.look(asker, &host, cmds).await?) {
                 answers[number] = Some(Answer::Cmd(output));
             }
         }
@@ -83,18 +87,20 @@ impl Engine {
             .unzip();
         if !calls.is_empty() {
             let node = self.node_of(&asker.host)?;
-            for (number, answer) in numbers.into_iter().zip(self.get(&node, &calls).await?) {
+            for (number, answer) in numbers.into_iter().zip(self.get(asker, &node, &calls).await?) {
                 answers[number] = Some(Answer::Api(answer));
             }
         }
         Ok(answers.into_iter().flatten().collect())
     }
 
-    async fn look(&self, host: &str, cmds: Vec<Cmd>) -> Result<Vec<crate::cmd::Output>, Trouble> {
-        let mut tries = 0;
+    async fn look(&self, asker: &Asker, host: &str, cmds: Vec<Cmd>) -> Result<Vec<crate::cmd::Output>, Trouble> {
+        let mut patience = self.patience_of(asker);
         loop {
-            tries += 1;
-            let remote = self.lines.remote(host).await.map_err(|e| Trouble::looking(&e))?;
+            let remote = match asker.patient {
+                true => self.lines.remote(host).await?,
+                false => self.lines.remote_at_once(host).await?,
+            };
             let results = remote.run(Batch::all(cmds.clone())).await;
             let outputs: Result<Vec<_>, TransportError> = results.into_iter().collect();
             match outputs {
@@ -105,25 +111,45 @@ impl Engine {
                     }
                     return Ok(outputs);
                 }
-                Err(error @ TransportError::Lost { .. }) if tries == 1 => {
-                    self.lines.lost(host, &error.to_string()).await;
+                Err(error) if is_gone(&error) => {
+                    let why = error.to_string();
+                    self.lines.lost(host, &remote, &why).await;
+                    // A line that stands and then cannot be used will not be better for waiting.
+                    let useless = matches!(error, TransportError::Unreachable { .. }) && !patience.is_fresh();
+                    if useless || !self.lines.again(host, &mut patience, &why).await? {
+                        return Err(Trouble::looking(&error));
+                    }
                 }
                 Err(error) => return Err(Trouble::looking(&error)),
             }
         }
     }
 
-    async fn get(&self, node: &str, calls: &[crate::cmd::ApiCall]) -> Result<Vec<crate::cmd::ApiAnswer>, Trouble> {
-        let mut tries = 0;
+    async fn get(
+        &self,
+        asker: &Asker,
+        node: &str,
+        calls: &[crate::cmd::ApiCall],
+    ) -> Result<Vec<crate::cmd::ApiAnswer>, Trouble> {
+        let mut patience = self.patience_of(asker);
         loop {
-            tries += 1;
             let api = self.lines.node(node).await?;
             let answers: Result<Vec<_>, _> = api.gets(calls).await.into_iter().collect();
             match answers {
                 Ok(answers) => return Ok(answers),
-                Err(error) if tries == 1 && line_broke(&error) => self.lines.lost(node, &error.to_string()).await,
+                Err(error) if line_broke(&error) => {
+                    let why = error.to_string();
+                    self.lines.lost(node, api.remote(), &why).await;
+                    if !self.lines.again(node, &mut patience, &why).await? {
+                        return Err(Trouble::Unreachable(why));
+                    }
+                }
                 Err(error) => return Err(Trouble::Failed(error.to_string())),
             }
         }
+    }
+
+    fn patience_of(&self, asker: &Asker) -> Patience {
+        if asker.patient { self.lines.after_a_loss() } else { Patience::after_a_loss(Duration::ZERO) }
     }
 }

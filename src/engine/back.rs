@@ -87,7 +87,6 @@ impl Engine {
     async fn rollback_guest(&self, guest: &str, name: &str, running: bool, firewall: Firewall) -> Result<bool, String> {
         let guest = self.guest_named(guest).ok_or_else(|| format!("{guest} is not a guest of the inventory"))?;
         let by_hand = format!("by hand, on the node: qm rollback {} {name} && qm start {}", guest.vmid, guest.vmid);
-        let api = self.lines.node(&guest.node).await.map_err(|e| format!("{e}; {by_hand}"))?;
         let recorder = self.recorder.clone();
         let host = guest.name.clone();
         let on_log = move |line: &str| {
@@ -95,7 +94,16 @@ impl Engine {
         };
         let plan = GoBack { name: name.to_string(), firewall, start: running };
         let at = checkpoint::GuestRef::new(&guest.name, guest.vmid);
-        let done = checkpoint::rollback(&api, &at, &plan, &on_log).await.map_err(|e| format!("{e}; {by_hand}"))?;
+        let by_hand = |e: &dyn std::fmt::Display| format!("{e}; {by_hand}");
+        let api = self.lines.node(&guest.node).await.map_err(|e| by_hand(&e))?;
+        let done = match checkpoint::rollback(&api, &at, &plan, &on_log).await {
+            Ok(done) => done,
+            // May be done twice: the same snapshot gives the same state.
+            Err(error) => {
+                let api = self.node_again(&guest.node, &api, &error).await.map_err(|e| by_hand(&e))?;
+                checkpoint::rollback(&api, &at, &plan, &on_log).await.map_err(|e| by_hand(&e))?
+            }
+        };
         Ok(done.started)
     }
 
@@ -136,7 +144,7 @@ impl Engine {
         let default = self.program.inventory.host(host).is_some_and(|h| h.r#become);
         let becomes = step.and_then(|s| s.r#become).unwrap_or(default);
         let user = step.map_or_else(|| "root".to_string(), |s| s.become_user.clone());
-        Asker { host: host.clone(), user: becomes.then_some(user) }
+        Asker { host: host.clone(), user: becomes.then_some(user), patient: true }
     }
 
     /// The guest of this name.

@@ -1,14 +1,16 @@
 //! The one place that takes a checkpoint: when a change of a guest is certain, once a section and guest.
 
 use super::Engine;
+use super::lines::line_broke;
 use super::prepare::Prepared;
 use super::trouble::Trouble;
-use crate::checkpoint;
+use crate::checkpoint::{self, CheckpointError};
 use crate::compile::{CheckpointMode, Step};
 use crate::event::Event;
 use crate::load::inventory::HostKind;
 use crate::modules::{Action, Change, GuestRef};
 use crate::pve::{Marker, snapshot};
+use crate::transport::api::NodeApi;
 use std::sync::Arc;
 use tokio::sync::Mutex;
 
@@ -77,11 +79,16 @@ impl Engine {
     }
 
     async fn take(&self, section: usize, guest: &GuestRef) -> Result<(), Trouble> {
-        let api = self.lines.node(&guest.node).await?;
         let datasets = self.program.inventory.host(&guest.name).map(|h| h.datasets.clone()).unwrap_or_default();
         let at = checkpoint::GuestRef::new(&guest.name, guest.vmid);
-        let coverage = checkpoint::coverages(&api, &[(at.clone(), datasets)]).await.pop();
-        let coverage = coverage.ok_or_else(|| Trouble::Failed("no answer".into()))?.map_err(|e| failed(&e))?;
+        let mut api = self.lines.node(&guest.node).await?;
+        let look = [(at.clone(), datasets)];
+        let mut covered = checkpoint::coverages(&api, &look).await.pop();
+        if let Some(Err(error)) = &covered {
+            api = self.node_again(&guest.node, &api, error).await?;
+            covered = checkpoint::coverages(&api, &look).await.pop();
+        }
+        let coverage = covered.ok_or_else(|| Trouble::Failed("no answer".into()))?.map_err(|e| failed(&e))?;
         let possible = coverage.possible;
         let why = coverage.unprotected.join("; ");
         self.recorder.record(Event::Covered { coverage })?;
@@ -109,7 +116,14 @@ impl Engine {
         let on_log = move |line: &str| {
             recorder.progress(Event::TaskLog { host: host.clone(), line: line.to_string() });
         };
-        let taken = checkpoint::take(&api, &at, &new, &on_log).await.map_err(|e| failed(&e))?;
+        let taken = match checkpoint::take(&api, &at, &new, &on_log).await {
+            Ok(taken) => taken,
+            // May be taken twice: the second time finds what the first made.
+            Err(error) => {
+                let api = self.node_again(&guest.node, &api, &error).await?;
+                checkpoint::take(&api, &at, &new, &on_log).await.map_err(|e| failed(&e))?
+            }
+        };
         if !taken.warnings.is_empty() {
             let text = format!("the snapshot of {} was taken with {}", guest.name, taken.warnings);
             self.recorder.record(Event::Warning { text })?;
@@ -124,6 +138,26 @@ impl Engine {
         Ok(())
     }
 
+    /// A new line to a node for what may be done twice, if it was the line that failed the first time.
+    ///
+    /// # Errors
+    /// [`Trouble`]: the first error where a new line does not help.
+    pub(super) async fn node_again(
+        &self,
+        node: &str,
+        old: &NodeApi,
+        error: &CheckpointError,
+    ) -> Result<Arc<NodeApi>, Trouble> {
+        if !error.api_error().is_some_and(line_broke) {
+            return Err(failed(error));
+        }
+        self.lines.lost(node, old.remote(), &error.to_string()).await;
+        match self.lines.node(node).await {
+            Err(Trouble::Unreachable(_) | Trouble::Interrupted) if error.is_unknown() => Err(failed(error)),
+            other => other,
+        }
+    }
+
     /// Every guest of a section that `checkpoint: always` is for.
     pub(super) fn guests_of_section(&self, section: usize) -> Vec<GuestRef> {
         crate::compile::guards::guests(&self.program, section)
@@ -136,6 +170,6 @@ impl Engine {
     }
 }
 
-fn failed(error: &checkpoint::CheckpointError) -> Trouble {
+fn failed(error: &CheckpointError) -> Trouble {
     if error.is_unknown() { Trouble::Unknown(error.to_string()) } else { Trouble::Failed(error.to_string()) }
 }

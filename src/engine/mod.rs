@@ -16,14 +16,17 @@ mod back;
 pub mod cancel;
 pub mod clock;
 pub mod connect;
+mod follow;
 mod guard;
 mod lines;
 pub mod operator;
 mod out;
+mod patience;
 mod plan;
 mod prepare;
 mod recorder;
 mod run;
+mod settle;
 mod task;
 mod trouble;
 
@@ -46,6 +49,7 @@ use recorder::Recorder;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{Mutex, Semaphore};
 
 /// What an engine needs from outside.
@@ -79,6 +83,8 @@ pub struct Options {
     pub forks: usize,
     /// Ask before each step.
     pub step: bool,
+    /// How long a line that was lost in mid-run is waited for.
+    pub patience: Duration,
     /// `user@machine`.
     pub operator: String,
     /// Checkpoints kept of a guest after a run that went well.
@@ -117,7 +123,13 @@ impl Engine {
     fn new(parts: Parts, recorder: Arc<Recorder>, before: RunState, words: Words) -> Self {
         let Parts { program, connect, vault, operator, clock, cancel, options, .. } = parts;
         Self {
-            lines: Lines::new(connect, program.inventory.clone(), vault.clone(), recorder.clone()),
+            lines: Lines::new(
+                connect,
+                program.inventory.clone(),
+                vault.clone(),
+                recorder.clone(),
+                (cancel.clone(), options.patience),
+            ),
             vault,
             forks: Arc::new(Semaphore::new(options.forks.max(1))),
             program,

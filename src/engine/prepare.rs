@@ -168,7 +168,7 @@ impl Engine {
     fn asker(&self, step: &Step, host: &str) -> Asker {
         let default = self.program.inventory.host(host).is_some_and(|h| h.r#become);
         let becomes = step.r#become.unwrap_or(default);
-        Asker { host: host.to_string(), user: becomes.then(|| step.become_user.clone()) }
+        Asker { host: host.to_string(), user: becomes.then(|| step.become_user.clone()), patient: true }
     }
 
     fn pointed(&self, span: crate::load::source::Span, what: &str, why: &str) -> String {

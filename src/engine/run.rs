@@ -168,7 +168,12 @@ async fn finish(engine: &Arc<Engine>, ended: Result<(RunEnd, bool), JournalError
     let (end, unreachable) = ended?;
     let state = engine.recorder.with_state(RunState::clone);
     let untouched = state.applied.is_empty() && state.checkpoints.is_empty();
-    let exit = if unreachable && untouched && end == RunEnd::Failed { Exit::Unreachable } else { end.into() };
+    let exit = match (end, unreachable, untouched) {
+        (RunEnd::Failed, true, true) => Exit::Unreachable,
+        // In mid-run a host that is gone is no failure of a step: the run is to be gone on with.
+        (RunEnd::Failed, true, false) => Exit::Unknown,
+        _ => end.into(),
+    };
     Ok(Ending { end, exit, state })
 }
 

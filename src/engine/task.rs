@@ -2,9 +2,11 @@
 
 use super::Engine;
 use super::acting::{Actor, Done};
+use super::asking::Asker;
 use super::cancel::Level;
 use super::out;
 use super::prepare::{Item, Prepared};
+use super::settle::{InFlight, SENDS};
 use super::trouble::Trouble;
 use crate::cmd::Output;
 use crate::compile::Step;
@@ -25,6 +27,14 @@ struct Attempt {
     failed: Option<String>,
     output: Option<Output>,
     facts: Map<String, Value>,
+}
+
+/// What came of sending the changes of a step.
+enum Carried {
+    /// The end of each action was seen.
+    Ended(Attempt),
+    /// The line was lost, and this is what a new look decided.
+    Settled(Decision),
 }
 
 /// How a step ended on a host.
@@ -300,9 +310,34 @@ impl Engine {
             }
             return Ok(Attempt { facts: decision.facts, ..Attempt::default() });
         }
-        if let Some(guest) = Self::guarded_guest(step, prepared, &decision.changes) {
-            decision.changes.iter_mut().for_each(|c| c.guest = Some(guest.name.clone()));
+        let mut sends = 0;
+        loop {
+            if let Some(guest) = Self::guarded_guest(step, prepared, &decision.changes) {
+                for change in &mut decision.changes {
+                    change.guest = Some(guest.name.clone());
+                }
+            }
+            sends += 1;
+            match self.carry_out(step, task, item, prepared, (&decision, sends < SENDS)).await? {
+                Carried::Ended(attempt) => return Ok(attempt),
+                Carried::Settled(after) if after.changes.is_empty() => {
+                    return Ok(Attempt { changed: true, facts: after.facts, ..Attempt::default() });
+                }
+                Carried::Settled(after) => decision = after,
+            }
         }
+    }
+
+    /// Makes the changes that were decided. With `settles`, what a lost line leaves open is looked at.
+    async fn carry_out(
+        &self,
+        step: &Step,
+        task: &TaskKey,
+        item: &Item,
+        prepared: &Prepared,
+        (decision, settles): (&Decision, bool),
+    ) -> Result<Carried, Trouble> {
+        let nature = prepared.instance.nature();
         let mut changes = if step.no_log { hidden(&decision.changes) } else { decision.changes.clone() };
         if Self::only_looks(step) {
             for change in &mut changes {
@@ -316,7 +351,14 @@ impl Engine {
         let mut attempt = Attempt { facts: decision.facts.clone(), ..Attempt::default() };
         for (c, change) in decision.changes.iter().enumerate() {
             for (a, action) in change.actions.iter().enumerate() {
-                let done = self.one_action(step, task, &actor, (c, a), action).await?;
+                let begun = Instant::now();
+                let done = match self.one_action(step, task, &actor, (c, a), action).await {
+                    Err(Trouble::Unknown(why)) if settles && prepared.instance.repeatable() => {
+                        let flight = InFlight { task, at: (c, a), begun };
+                        return Ok(Carried::Settled(self.settle(prepared, &flight, &why).await?));
+                    }
+                    other => other?,
+                };
                 if let Some(answer) = done.answer {
                     let event = Event::Answered { task: task.clone(), answer: answer.clone() };
                     self.recorder.record(event)?;
@@ -326,7 +368,7 @@ impl Engine {
                 if !done.ok {
                     attempt.changed = true;
                     attempt.failed = Some(format!("{}: {}", change.what, done.result.message));
-                    return Ok(attempt);
+                    return Ok(Carried::Ended(attempt));
                 }
             }
         }
@@ -339,7 +381,7 @@ impl Engine {
                 if writes_here { Some(self.prepare(step, &task.host, item.value.as_ref()).await?) } else { None };
             self.seen_to_hold(anew.as_ref().unwrap_or(prepared), &mut attempt).await?;
         }
-        Ok(attempt)
+        Ok(Carried::Ended(attempt))
     }
 
     /// Probes again: what was changed must now be so, or it is not claimed.
@@ -396,12 +438,14 @@ impl Engine {
     /// One look, or looks until the step likes what it sees.
     async fn look_until(&self, task: &TaskKey, prepared: &Prepared) -> Result<Attempt, Trouble> {
         let poll = prepared.instance.poll();
+        // Who waits for a host by looking at it has patience of his own.
+        let asker = Asker { patient: poll.is_none(), ..prepared.asker.clone() };
         if let Some(poll) = poll {
             self.pause(poll.first).await?;
         }
         let begun = Instant::now();
         loop {
-            let seen = self.decide(prepared).await;
+            let seen = self.decide_as(prepared, &asker).await;
             let (failed, facts) = match seen {
                 Ok(decision) => match decision.verdict {
                     Verdict::Holds => return Ok(Attempt { facts: decision.facts, ..Attempt::default() }),
@@ -428,8 +472,12 @@ impl Engine {
     /// # Errors
     /// [`Trouble`]; nothing was changed.
     pub(super) async fn decide(&self, prepared: &Prepared) -> Result<Decision, Trouble> {
+        self.decide_as(prepared, &prepared.asker).await
+    }
+
+    async fn decide_as(&self, prepared: &Prepared, asker: &Asker) -> Result<Decision, Trouble> {
         let asks = prepared.instance.probe(&prepared.cx);
-        let answers = self.ask(&prepared.asker, &asks).await?;
+        let answers = self.ask(asker, &asks).await?;
         let mut decision = prepared.instance.decide(&prepared.cx, &answers)?;
         let inventory = &self.program.inventory;
         let node = prepared.cx.node.as_deref().and_then(|n| inventory.api_name(n));

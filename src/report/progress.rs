@@ -184,7 +184,7 @@ impl Inner {
             }
             Event::Output { task, line, .. } => self.say(&task.host, line),
             Event::TaskLog { host, line } => self.say(host, line),
-            Event::Waiting { host, what } => self.say(host, &format!("waiting for {what}")),
+            Event::Waiting { host, what } => self.say(host, &format!("waiting: {what}")),
             Event::Retry { task, attempt, of, .. } => {
                 self.say(&task.host, &format!("attempt {attempt} of {of} failed"));
             }

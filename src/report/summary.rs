@@ -39,6 +39,7 @@ pub fn lines(view: &RunView, options: &Options) -> Vec<String> {
         };
         out.push(format!("{} {text}", paint.bold("Result:")));
     }
+    out.extend(way_on(view));
     out.extend(way_back(view));
     if let (Some(start), Some(runs)) = (&view.start, &options.runs) {
         out.push(format!("  journal: {}", clean::line(&format!("{runs}/{}/journal.jsonl", start.run))));
@@ -96,6 +97,14 @@ fn unknown(view: &RunView, paint: Paint) -> Vec<String> {
         out.push(format!("  see how things are before you go on (this only asks): piton plan {path}"));
     }
     out
+}
+
+/// How to go on with a run that did not come to its end.
+fn way_on(view: &RunView) -> Option<String> {
+    let start = view.start.as_ref().filter(|s| s.command == "run")?;
+    let (end, _) = view.end?;
+    matches!(end, RunEnd::Unknown | RunEnd::Failed | RunEnd::Interrupted)
+        .then(|| format!("  to go on:   piton resume {}", clean::line(&start.run.to_string())))
 }
 
 /// Which checkpoints there are and how to go back to them.

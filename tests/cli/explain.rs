@@ -11,7 +11,7 @@ fn exit_codes() {
   1  a step failed; what was changed before it stays, and the report says how to go back
   2  bad input: nothing was contacted, nothing was changed
   3  a step failed and every guest changed in its section is back as it was
-  4  the line was lost: the outcome of the named step is unknown
+  4  the line was lost: a step's outcome is unknown or a host is gone in mid-run; `piton resume` goes on
   5  interrupted by the operator
   6  a step failed and the way back failed too: a person is needed
   7  a host could not be reached, and nothing was changed

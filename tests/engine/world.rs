@@ -51,6 +51,14 @@ pub struct Inside {
     /// Every command, `host: words`.
     pub calls: Vec<String>,
     pub faults: BTreeMap<usize, Fault>,
+    /// Those that the host really carried out.
+    pub done: Vec<String>,
+    /// How often somebody connected.
+    pub connects: usize,
+    /// After the first loss no host can be connected to for so long.
+    pub away: Option<Duration>,
+    /// When that ends.
+    pub back: Option<tokio::time::Instant>,
     /// True once a call met one of the deaths.
     pub dead: Arc<tokio::sync::Notify>,
 }
@@ -72,6 +80,19 @@ impl World {
         self.0.lock().unwrap().calls.clone()
     }
 
+    pub fn done(&self) -> Vec<String> {
+        self.0.lock().unwrap().done.clone()
+    }
+
+    pub fn connects(&self) -> usize {
+        self.0.lock().unwrap().connects
+    }
+
+    /// The first loss makes every host go away for so long.
+    pub fn away(&self, how_long: Duration) {
+        self.0.lock().unwrap().away = Some(how_long);
+    }
+
     /// The n-th call from now on (from 0) meets this fault.
     pub fn fault(&self, n: usize, fault: Fault) {
         let mut inside = self.0.lock().unwrap();
@@ -85,11 +106,17 @@ impl World {
         inside.calls.push(format!("{host}: {}", cmd.argv.join(" ")));
         let lost = || TransportError::Lost { host: host.into(), why: "a fault".into() };
         let fault = inside.faults.get(&number).copied();
+        if matches!(fault, Some(Fault::LostBefore | Fault::LostAfter))
+            && let Some(away) = inside.away.take()
+        {
+            inside.back = Some(tokio::time::Instant::now() + away);
+        }
         match fault {
             Some(Fault::LostBefore) => return Err(lost()),
             Some(Fault::ExitOne) => return Ok(Output::of(1, "", "a fault\n")),
             _ => {}
         }
+        inside.done.push(format!("{host}: {}", cmd.argv.join(" ")));
         let words: Vec<&str> = cmd.argv.iter().map(String::as_str).collect();
         let output = match words.as_slice() {
             ["get", name] => match inside.values.get(&(host.to_string(), (*name).to_string())) {
@@ -177,6 +204,11 @@ impl Connect for World {
     fn connect<'a>(&'a self, host: &'a str) -> Boxed<'a, Result<Arc<dyn Remote>, TransportError>> {
         Box::pin(async move {
             let number = self.calls().len();
+            let back = self.0.lock().unwrap().back;
+            if back.is_some_and(|back| tokio::time::Instant::now() < back) {
+                return Err(TransportError::Unreachable { host: host.into(), why: "it is away".into(), hint: None });
+            }
+            self.0.lock().unwrap().connects += 1;
             if self.0.lock().unwrap().faults.get(&number) == Some(&Fault::Unreachable) {
                 return Err(TransportError::Unreachable { host: host.into(), why: "a fault".into(), hint: None });
             }
@@ -521,6 +553,7 @@ pub fn parts(world: &World, program: &Program, dir: &RunDir, answers: Vec<String
             dir: Some(dir.clone()),
             forks: 5,
             step: false,
+            patience: Duration::from_secs(60),
             operator: "me@here".into(),
             keep: 3,
             state: None,

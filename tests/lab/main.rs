@@ -12,5 +12,6 @@ mod guests;
 mod job;
 mod kill;
 mod lifecycle;
+mod lost;
 mod proxmox;
 mod systemctl;
