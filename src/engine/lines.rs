@@ -3,10 +3,10 @@
 use super::recorder::Recorder;
 use super::trouble::Trouble;
 use crate::event::Event;
-use crate::load::inventory::Inventory;
+use crate::load::inventory::{Inventory, Transport};
 use crate::secret::Vault;
 use crate::transport::api::{ApiError, NodeApi};
-use crate::transport::{Connect, HERE, Remote, TransportError};
+use crate::transport::{Connect, GUEST_AGENT, HERE, Remote, TransportError};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,9 +55,24 @@ impl Lines {
             self.recorder
                 .record(event)
                 .map_err(|e| TransportError::Local { what: "the journal".into(), why: e.to_string() })?;
+            self.say_rung(host, &*remote)?;
         }
         *held = Some(remote.clone());
         Ok(remote)
+    }
+
+    /// Says so when a host is not reached in the plain way.
+    fn say_rung(&self, host: &str, remote: &dyn Remote) -> Result<(), TransportError> {
+        let fixed = self.inventory.host(host).is_some_and(|h| h.transport != Transport::Auto);
+        let text = match remote.via() {
+            _ if fixed => return Ok(()),
+            GUEST_AGENT => format!("{host} does not answer by ssh: going on through its guest agent, which is slower"),
+            via if via.starts_with("ssh via ") => format!("{host} does not answer by itself: going on by {via}"),
+            _ => return Ok(()),
+        };
+        self.recorder
+            .record(Event::Warning { text })
+            .map_err(|e| TransportError::Local { what: "the journal".into(), why: e.to_string() })
     }
 
     /// The API of a node, by inventory name.

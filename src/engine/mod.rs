@@ -17,6 +17,7 @@ pub mod cancel;
 pub mod clock;
 pub mod connect;
 mod guard;
+mod ladder;
 mod lines;
 pub mod operator;
 mod out;
