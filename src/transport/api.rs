@@ -3,6 +3,8 @@
 mod error;
 mod follow;
 #[cfg(test)]
+mod agent_tests;
+#[cfg(test)]
 mod tests;
 
 pub use error::ApiError;
