@@ -35,9 +35,9 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         command: Vec<String>,
     },
-    /// Make it fail: fail-task, storage-full, guest-deaf, cut, slow-tasks.
+    /// Make it fail: fail-task, storage-full, guest-deaf, ssh-deaf, cut, slow-tasks.
     #[command(
-        after_help = "Levers:\n  fail-task TYPE TEXT    the next task of this type fails (qmsnapshot, any)\n  storage-full on|off    no room for snapshots\n  guest-deaf HOST on|off neither ssh nor agent answer\n  cut HOST               all its connections are lost now\n  slow-tasks MS          every task takes this much longer"
+        after_help = "Levers:\n  fail-task TYPE TEXT    the next task of this type fails (qmsnapshot, any)\n  storage-full on|off    no room for snapshots\n  guest-deaf HOST on|off neither ssh nor agent answer\n  ssh-deaf HOST on|off   no sshd listens; its agent answers\n  cut HOST               all its connections are lost now\n  slow-tasks MS          every task takes this much longer"
     )]
     Lever {
         #[command(flatten)]

@@ -8,10 +8,10 @@ use super::patience::Patience;
 use super::recorder::Recorder;
 use super::trouble::Trouble;
 use crate::event::Event;
-use crate::load::inventory::Inventory;
+use crate::load::inventory::{Inventory, Transport};
 use crate::secret::Vault;
 use crate::transport::api::{ApiError, NodeApi};
-use crate::transport::{Connect, HERE, Remote, TransportError};
+use crate::transport::{Connect, GUEST_AGENT, HERE, Remote, TransportError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -90,6 +90,7 @@ impl Lines {
             let event =
                 Event::Connected { host: host.to_string(), via: remote.via().to_string(), took: begun.elapsed() };
             self.recorder.record(event)?;
+            self.say_rung(host, &*remote)?;
             self.known().insert(host.to_string());
         }
         *held = Some(remote.clone());
@@ -116,6 +117,18 @@ impl Lines {
             () = tokio::time::sleep(pause) => Ok(true),
             () = self.cancel.reached(Level::Stop) => Err(Trouble::Interrupted),
         }
+    }
+
+    /// Says so when a host is not reached in the plain way.
+    fn say_rung(&self, host: &str, remote: &dyn Remote) -> Result<(), Trouble> {
+        let fixed = self.inventory.host(host).is_some_and(|h| h.transport != Transport::Auto);
+        let text = match remote.via() {
+            _ if fixed => return Ok(()),
+            GUEST_AGENT => format!("{host} does not answer by ssh: going on through its guest agent, which is slower"),
+            via if via.starts_with("ssh via ") => format!("{host} does not answer by itself: going on by {via}"),
+            _ => return Ok(()),
+        };
+        Ok(self.recorder.record(Event::Warning { text })?)
     }
 
     /// The API of a node, by inventory name.

@@ -18,6 +18,7 @@ pub mod clock;
 pub mod connect;
 mod follow;
 mod guard;
+mod ladder;
 mod lines;
 pub mod operator;
 mod out;

@@ -131,12 +131,12 @@ async fn answer(lab: &Lab, request: Request) -> Result<Reply, LabError> {
                 stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
             });
         }
-        Request::Lever { lever } => return pull(lab, lever),
+        Request::Lever { lever } => return pull(lab, lever).await,
     }
     Ok(Reply::Done)
 }
 
-fn pull(lab: &Lab, lever: Lever) -> Result<Reply, LabError> {
+async fn pull(lab: &Lab, lever: Lever) -> Result<Reply, LabError> {
     let hosts = &lab.hosts;
     if let Some(said) = proxmox::pull(&lab.sim, &lever) {
         return Ok(Reply::Said(said));
@@ -145,6 +145,10 @@ fn pull(lab: &Lab, lever: Lever) -> Result<Reply, LabError> {
         Lever::GuestDeaf { host, on } => {
             hosts.set_deaf(&host, on)?;
             if on { format!("{host} is frozen: ssh and agent get no answer") } else { format!("{host} answers again") }
+        }
+        Lever::SshDeaf { host, on } => {
+            hosts.set_ssh_deaf(&host, on).await?;
+            if on { format!("{host} refuses ssh; its agent answers") } else { format!("{host} takes ssh again") }
         }
         Lever::Cut { host } => format!("{} sshd processes of {host} killed", hosts.cut(&host)?),
         Lever::FailTask { .. } | Lever::StorageFull { .. } | Lever::SlowTasks { .. } => {

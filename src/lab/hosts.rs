@@ -248,6 +248,21 @@ impl Hosts {
         Ok(())
     }
 
+    /// Stops the sshd of a host with all its connections, or starts it.
+    ///
+    /// # Errors
+    /// [`LabError::NotRunning`], or [`LabError::Host`] with what its systemctl said.
+    pub async fn set_ssh_deaf(&self, host: &str, deaf: bool) -> Result<(), LabError> {
+        let host = known(host)?;
+        let argv = ["systemctl", if deaf { "stop" } else { "start" }, "ssh.service"].map(String::from);
+        let output = self.exec(host, &argv, b"").await?;
+        if !output.status.success() {
+            let why = String::from_utf8_lossy(&output.stderr).trim().to_string();
+            return Err(LabError::Host { name: host.into(), why });
+        }
+        if deaf { self.cut(host).map(|_| ()) } else { self.ready(host).await }
+    }
+
     /// True while the lever is on.
     pub fn is_deaf(&self, host: &str) -> bool {
         self.deaf.lock().unwrap_or_else(PoisonError::into_inner).contains(host)

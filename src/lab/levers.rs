@@ -27,6 +27,13 @@ pub enum Lever {
         /// On or off.
         on: bool,
     },
+    /// Nothing listens for ssh on the host: connections are refused. Its agent answers.
+    SshDeaf {
+        /// Its name.
+        host: String,
+        /// On or off.
+        on: bool,
+    },
     /// Every connection to the host is lost now.
     Cut {
         /// Its name.
@@ -40,7 +47,8 @@ pub enum Lever {
 }
 
 /// What can be written after `piton lab lever`.
-pub const USAGE: &str = "fail-task TYPE TEXT | storage-full on|off | guest-deaf HOST on|off | cut HOST | slow-tasks MS";
+pub const USAGE: &str = "fail-task TYPE TEXT | storage-full on|off | guest-deaf HOST on|off | ssh-deaf HOST on|off | \
+                         cut HOST | slow-tasks MS";
 
 impl Lever {
     /// Reads `guest-deaf extranet on` and the like.
@@ -61,6 +69,7 @@ impl Lever {
             }
             ["storage-full", state] => Ok(Self::StorageFull { on: on(state)? }),
             ["guest-deaf", host, state] => Ok(Self::GuestDeaf { host: (*host).into(), on: on(state)? }),
+            ["ssh-deaf", host, state] => Ok(Self::SshDeaf { host: (*host).into(), on: on(state)? }),
             ["cut", host] => Ok(Self::Cut { host: (*host).into() }),
             ["slow-tasks", ms] => Ok(Self::SlowTasks { ms: ms.parse().map_err(|_| wrong())? }),
             _ => Err(wrong()),
@@ -90,6 +99,7 @@ mod tests {
     #[test]
     fn levers_are_read_and_wrong_ones_refused() {
         assert_eq!(parse("guest-deaf extranet on").unwrap(), Lever::GuestDeaf { host: "extranet".into(), on: true });
+        assert_eq!(parse("ssh-deaf extranet off").unwrap(), Lever::SshDeaf { host: "extranet".into(), on: false });
         let fail = Lever::FailTask { kind: "qmsnapshot".into(), text: "no space left".into() };
         assert_eq!(parse("fail-task qmsnapshot no space left").unwrap(), fail);
         assert_eq!(parse("slow-tasks 300").unwrap(), Lever::SlowTasks { ms: 300 });

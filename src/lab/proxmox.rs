@@ -64,7 +64,7 @@ pub fn pull(sim: &Simulator, lever: &Lever) -> Option<String> {
             edit(&|levers| levers.slow_tasks_ms = *ms);
             Some(format!("every task takes {ms} ms longer"))
         }
-        Lever::GuestDeaf { .. } | Lever::Cut { .. } => None,
+        Lever::GuestDeaf { .. } | Lever::SshDeaf { .. } | Lever::Cut { .. } => None,
     }
 }
 

@@ -44,6 +44,8 @@ pub struct Host {
     pub user: Option<String>,
     /// `port:`; ssh's own choice if `None`.
     pub port: Option<u16>,
+    /// `transport:` of a guest; [`Transport::Auto`] for all others.
+    pub transport: Transport,
     /// `connection: local` runs commands on this machine.
     pub local: bool,
     /// `become:` default for its steps.
@@ -56,6 +58,20 @@ pub struct Host {
     pub datasets: Vec<String>,
     /// Its own variables.
     pub vars: Vars,
+}
+
+/// How a guest is reached (`transport:`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Transport {
+    /// By ssh; where the network does not lead there, through its node, then by its guest agent.
+    #[default]
+    Auto,
+    /// By ssh, or not at all.
+    Ssh,
+    /// By ssh through its node.
+    Jump,
+    /// By its QEMU guest agent, through its node.
+    Agent,
 }
 
 /// Kind of a [`Host`].

@@ -1,7 +1,7 @@
 //! An inventory file to an [`Inventory`], all errors at once.
 
 use super::fields::{self, boolean, entries, integer, is_name, items, known, text, texts, variables};
-use super::inventory::{Group, Host, HostKind, Inventory};
+use super::inventory::{Group, Host, HostKind, Inventory, Transport};
 use super::inventory_roles as roles;
 use super::inventory_secrets as secrets;
 use super::node::{Key, Kind, Node};
@@ -13,8 +13,20 @@ use std::path::Path;
 
 const TOP: &[&str] = &["vars", "roles", "nodes", "guests", "hosts", "groups", "secrets", "ssh", "lab"];
 const NODE: &[&str] = &["address", "user", "port", "node", "connection", "become", "become_password", "vars"];
-const GUEST: &[&str] =
-    &["node", "vmid", "address", "user", "port", "connection", "role", "become", "become_password", "datasets", "vars"];
+const GUEST: &[&str] = &[
+    "node",
+    "vmid",
+    "address",
+    "user",
+    "port",
+    "connection",
+    "transport",
+    "role",
+    "become",
+    "become_password",
+    "datasets",
+    "vars",
+];
 const OTHER: &[&str] = &["address", "user", "port", "connection", "role", "become", "become_password", "vars"];
 
 /// Groups that are always there.
@@ -203,6 +215,7 @@ impl Reader<'_> {
             address: address.unwrap_or_else(|| key.name.clone()),
             user,
             port,
+            transport: self.transport(value, local),
             local,
             r#become: value.get("become").and_then(|n| boolean(n, "become", self.diagnostics)).unwrap_or(false),
             become_password: value.get("become_password").and_then(|n| self.password(n, inventory)),
@@ -210,6 +223,31 @@ impl Reader<'_> {
             datasets: datasets.into_iter().map(|(t, _)| t).collect(),
             vars: value.get("vars").map(|n| variables(n, self.diagnostics)).unwrap_or_default(),
         }
+    }
+
+    /// Only guests may have it; that is said as an unknown field.
+    fn transport(&mut self, value: &Node, local: bool) -> Transport {
+        let Some(node) = value.get("transport") else { return Transport::Auto };
+        let transport = match text(node, "transport", self.diagnostics).as_deref() {
+            None | Some("auto") => return Transport::Auto,
+            Some("ssh") => Transport::Ssh,
+            Some("jump") => Transport::Jump,
+            Some("agent") => Transport::Agent,
+            Some(other) => {
+                self.diagnostics.push(
+                    Diagnostic::error("P0306", node.span, format!("`transport` cannot be `{other}`"))
+                        .hint("it is `auto`, `ssh`, `jump` (ssh through the node) or `agent` (the QEMU guest agent)"),
+                );
+                return Transport::Auto;
+            }
+        };
+        if local {
+            self.diagnostics.push(
+                Diagnostic::error("P0306", node.span, "`connection: local` needs no `transport`")
+                    .hint("leave one of the two out"),
+            );
+        }
+        transport
     }
 
     /// `"{{ secrets.NAME }}"` and nothing else: a password never stands in an inventory.

@@ -2,6 +2,7 @@
 //! tasks, snapshots, what a snapshot covers, config values, host network files. Doing is in `transport::api` and
 //! `checkpoint`.
 
+pub mod agent;
 pub mod carrier;
 pub mod config;
 pub mod coverage;

@@ -1,5 +1,7 @@
 //! API calls of a node over the line to it: picks the carrier, keeps the ticket, follows tasks.
 
+#[cfg(test)]
+mod agent_tests;
 mod error;
 mod follow;
 #[cfg(test)]

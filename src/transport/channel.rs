@@ -49,11 +49,17 @@ pub trait Dial: Send + Sync + 'static {
     /// Inventory name of the host.
     fn host(&self) -> &str;
 
-    /// How it is reached: `ssh`, `local`.
-    fn via(&self) -> &'static str;
+    /// How it is reached: `ssh`, `ssh via pve`, `guest-agent`, `local`.
+    fn via(&self) -> &str;
 
     /// Opens a channel that runs this line in the login shell.
     fn dial<'a>(&'a self, exec: &'a str) -> Boxed<'a, Result<Channel, TransportError>>;
+
+    /// The same as another user, where the connection needs no sudo for that; `None` where it does.
+    fn dial_as<'a>(&'a self, user: &'a str, exec: &'a str) -> Option<Boxed<'a, Result<Channel, TransportError>>> {
+        let _ = (user, exec);
+        None
+    }
 
     /// What is known of why the connection ended.
     fn why_lost(&self) -> String;

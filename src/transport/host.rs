@@ -299,7 +299,7 @@ impl<D: Dial> Remote for Host<D> {
         self.dial.host()
     }
 
-    fn via(&self) -> &'static str {
+    fn via(&self) -> &str {
         self.dial.via()
     }
 

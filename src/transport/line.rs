@@ -131,6 +131,14 @@ impl Line {
             return Err(fail("that is not a user name".into()));
         }
         let nonce = nonce();
+        if let Some(dialed) = dial.dial_as(who.user, &frame::exec_line(&nonce, &[])) {
+            let mut line = Self::over(dialed.await?, &nonce, Arc::default());
+            return match tokio::time::timeout(START, line.greet()).await {
+                Ok(Ok(())) => Ok(line),
+                Ok(Err(why)) => Err(fail(why)),
+                Err(_) => Err(fail(format!("no answer within {} s", START.as_secs()))),
+            };
+        }
         let prompt = format!("piton-{nonce}:");
         let mut wrap: Vec<String> = vec!["sudo".into()];
         match who.password {

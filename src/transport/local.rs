@@ -33,7 +33,7 @@ impl Dial for LocalDial {
         &self.name
     }
 
-    fn via(&self) -> &'static str {
+    fn via(&self) -> &str {
         "local"
     }
 

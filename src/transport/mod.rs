@@ -7,6 +7,7 @@ mod capture;
 mod channel;
 mod file;
 mod frame;
+pub mod guest_agent;
 mod host;
 mod line;
 mod local;
@@ -19,8 +20,9 @@ mod stream;
 mod tree;
 
 pub use channel::Settings;
+pub use guest_agent::AgentRemote;
 pub use local::LocalRemote;
-pub use ssh::{SshRemote, SshTarget};
+pub use ssh::{Jump, SshRemote, SshTarget};
 
 use crate::cmd::{Cmd, Output};
 use crate::modules::{FetchFile, PutFile, PutTree};
@@ -31,6 +33,9 @@ use std::time::Duration;
 
 /// The name that [`Connect::connect`] takes for the machine that piton runs on.
 pub const HERE: &str = "(here)";
+
+/// What [`Remote::via`] says of a guest behind its agent.
+pub const GUEST_AGENT: &str = "guest-agent";
 
 /// A future behind a `dyn`.
 pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -133,6 +138,16 @@ impl TransportError {
     pub fn is_unknown(&self) -> bool {
         matches!(self, Self::Lost { .. })
     }
+
+    /// True if the network did not lead to the host: refused, no answer, no route.
+    pub fn is_network(&self) -> bool {
+        matches!(self, Self::Unreachable { why, .. } if ssh_error::is_network(why))
+    }
+
+    /// True if the host is not who it should be, or does not take us for who we say.
+    pub fn is_identity(&self) -> bool {
+        matches!(self, Self::Unreachable { why, .. } if ssh_error::is_identity(why))
+    }
 }
 
 /// A host that commands can be sent to.
@@ -140,8 +155,8 @@ pub trait Remote: Send + Sync {
     /// Inventory name.
     fn name(&self) -> &str;
 
-    /// How the host is reached: `ssh`, `local`.
-    fn via(&self) -> &'static str;
+    /// How the host is reached: `ssh`, `ssh via pve`, [`GUEST_AGENT`], `local`.
+    fn via(&self) -> &str;
 
     /// Runs the commands of a batch. One result each, in order; after an error the rest are errors too.
     fn run(&self, batch: Batch) -> Boxed<'_, Vec<Result<Output, TransportError>>>;

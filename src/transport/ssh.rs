@@ -48,11 +48,41 @@ pub struct SshTarget {
     pub config: Option<PathBuf>,
     /// Secret mark of the password for sudo.
     pub become_password: Option<String>,
+    /// Go through this host.
+    pub jump: Option<Jump>,
+}
+
+/// A host that the connection goes through. It is reached with the same ssh configuration.
+#[derive(Debug, Clone, Default)]
+pub struct Jump {
+    /// Inventory name.
+    pub name: String,
+    /// Name, address or alias.
+    pub address: String,
+    /// User; ssh's own choice if `None`.
+    pub user: Option<String>,
+    /// Port; ssh's own choice if `None`.
+    pub port: Option<u16>,
+}
+
+impl Jump {
+    /// As the argument of `ssh -J`, where a comma would begin a second jump.
+    fn spec(&self) -> Result<String, TransportError> {
+        let bad = |w: &str| w.is_empty() || w.starts_with('-') || w.contains([',', '@', '/', ' ']);
+        if bad(&self.address) || self.user.as_deref().is_some_and(bad) {
+            return Err(TransportError::Refused { why: format!("`{}` is no address to jump through", self.address) });
+        }
+        let user = self.user.as_ref().map(|u| format!("{u}@")).unwrap_or_default();
+        let port = self.port.map(|p| format!(":{p}")).unwrap_or_default();
+        let address = if self.address.contains(':') { format!("[{}]", self.address) } else { self.address.clone() };
+        Ok(format!("{user}{address}{port}"))
+    }
 }
 
 /// A master connection.
 pub struct SshDial {
     name: String,
+    via: String,
     session: Arc<Session>,
     folder: TempDir,
 }
@@ -89,8 +119,14 @@ impl SshDial {
         if let Some(port) = target.port {
             ssh.arg("-p").arg(port.to_string());
         }
-        ssh.arg("--").arg(&target.address);
         ssh.stdin(std::process::Stdio::null()).stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+        if let Some(jump) = &target.jump {
+            ssh.arg("-J").arg(jump.spec()?);
+            // What the ssh to the jump host has to say goes to the standard error of ours.
+            let said = std::fs::File::create(folder.path().join("jump"));
+            ssh.stderr(said.map_err(|e| local("the log of ssh cannot be written", &e))?);
+        }
+        ssh.arg("--").arg(&target.address);
         ssh.process_group(0).kill_on_drop(true);
         let ended = match tokio::time::timeout(CONNECT, ssh.status()).await {
             Ok(Ok(status)) => status.success(),
@@ -102,7 +138,8 @@ impl SshDial {
             return Err(TransportError::Unreachable { host: target.name.clone(), why, hint });
         }
         let session = Session::resume_mux(control(folder.path()).into_boxed_path(), None);
-        Ok(Self { name: target.name.clone(), session: Arc::new(session), folder })
+        let via = target.jump.as_ref().map_or_else(|| "ssh".to_string(), |jump| format!("ssh via {}", jump.name));
+        Ok(Self { name: target.name.clone(), via, session: Arc::new(session), folder })
     }
 
     /// Opens a channel, again and again while the server has no slot for it.
@@ -157,8 +194,8 @@ impl Dial for SshDial {
         &self.name
     }
 
-    fn via(&self) -> &'static str {
-        "ssh"
+    fn via(&self) -> &str {
+        &self.via
     }
 
     fn dial<'a>(&'a self, exec: &'a str) -> Boxed<'a, Result<Channel, TransportError>> {
@@ -187,7 +224,11 @@ fn control(folder: &Path) -> PathBuf {
 }
 
 fn read_log(folder: &Path) -> String {
-    std::fs::read(folder.join("log")).map(|b| String::from_utf8_lossy(&b).into_owned()).unwrap_or_default()
+    let read = |name: &str| {
+        std::fs::read(folder.join(name)).map(|b| String::from_utf8_lossy(&b).into_owned()).unwrap_or_default()
+    };
+    // The jump's words first: ours only say then that nobody greeted.
+    read("jump") + &read("log")
 }
 
 fn last_line(log: &str) -> Option<String> {

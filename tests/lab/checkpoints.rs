@@ -21,6 +21,7 @@ async fn api(ground: &Ground) -> NodeApi {
         port: None,
         config: Some(ground.layout.ssh_config()),
         become_password: None,
+        jump: None,
     };
     let spill = ground.dir().join("spill");
     std::fs::create_dir_all(&spill).unwrap();

@@ -11,6 +11,7 @@ mod ground;
 mod guests;
 mod job;
 mod kill;
+mod ladder;
 mod lifecycle;
 mod lost;
 mod proxmox;

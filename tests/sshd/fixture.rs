@@ -229,6 +229,7 @@ impl Sshd {
             port: Some(self.port),
             config: Some(self.dir.path().join("ssh_config")),
             become_password: None,
+            jump: None,
         }
     }
 

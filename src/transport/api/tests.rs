@@ -14,7 +14,7 @@ const TICKET: &str = "piton-ticket 1\nnode pve1\nticket PVE:root@pam:6B0282B9::c
 
 /// One answer of a node, as HTTP or as something that is none.
 #[derive(Clone)]
-enum Says {
+pub(super) enum Says {
     Http(u16, &'static str, Value),
     Words(&'static str),
     Lost,
@@ -22,15 +22,15 @@ enum Says {
 
 /// A line whose far end says what a test wrote down, in order, one for each URL asked.
 #[derive(Default)]
-struct Fake {
+pub(super) struct Fake {
     says: Sync<VecDeque<Says>>,
-    probe: Sync<String>,
-    asked: Sync<Vec<String>>,
+    pub(super) probe: Sync<String>,
+    pub(super) asked: Sync<Vec<String>>,
     tickets: Sync<usize>,
 }
 
 impl Fake {
-    fn new(says: Vec<Says>) -> Arc<Self> {
+    pub(super) fn new(says: Vec<Says>) -> Arc<Self> {
         Arc::new(Self { says: Sync::new(says.into()), probe: Sync::new(PROBE.into()), ..Self::default() })
     }
 
@@ -105,11 +105,11 @@ impl Remote for Fake {
     }
 }
 
-async fn open(fake: &Arc<Fake>) -> NodeApi {
+pub(super) async fn open(fake: &Arc<Fake>) -> NodeApi {
     NodeApi::open(fake.clone(), Arc::new(Vault::default()), "pve1", None).await.unwrap()
 }
 
-fn ok(data: Value) -> Says {
+pub(super) fn ok(data: Value) -> Says {
     Says::Http(200, "OK", json!({ "data": data }))
 }
 
