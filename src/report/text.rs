@@ -134,6 +134,8 @@ impl Text {
             Event::UndoEnded { task, what, failed: None } => {
                 vec![self.row(&paint.green("undone"), 6, &task.host, &clean::line(what))]
             }
+            // Plain ways are for `-v`; another one is worth a line.
+            event @ Event::Connected { via, .. } if !matches!(via.as_str(), "ssh" | "local") => self.detail(event),
             event if verbose => self.detail(event),
             _ => Vec::new(),
         }

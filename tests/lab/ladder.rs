@@ -19,6 +19,7 @@ steps:
     command: "stat -c '%a %U:%G' /etc/app.conf; whoami; echo $HOME; seq 1 30000 | tail -n 1"
     register: look
   - name: As another
+    become: true
     become_user: www-data
     command: "whoami; pwd"
     register: other
@@ -119,6 +120,21 @@ async fn a_fixed_transport_is_kept_to() {
         });
         assert_eq!((got.as_deref(), told.code), (via, code), "{transport}: {} {:?}", told.err, told.events);
     }
+}
+
+/// Another way in would go round what a host key says.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_key_that_is_not_known_is_an_error_and_no_reason_to_go_another_way() {
+    let drive = Drive::up().await;
+    drive.write("runbooks/who.yml", "runbook: Who\nhosts: extranet\nsteps:\n  - command: hostname\n");
+    let known = drive.ground.dir().join("known_hosts");
+    let text = fs::read_to_string(&known).unwrap();
+    let others: String = text.lines().filter(|l| !l.starts_with("extranet.")).map(|l| format!("{l}\n")).collect();
+    assert_ne!(others, text);
+    fs::write(&known, others).unwrap();
+    let told = drive.tell(&["run", "@who", "--yes"]);
+    assert!(told.why().starts_with("extranet cannot be reached: its host key is not known"), "{:?}", told.events);
+    assert!(told.find(|e| matches!(e, Event::Connected { .. }).then_some(())).is_none());
 }
 
 /// Looks at the argument lists of all processes, the whole time.

@@ -8,7 +8,7 @@ use tokio::time::sleep;
 use zeroize::Zeroizing;
 
 /// Between two looks: while something goes on, and at most. A session that nobody looks at for 20 s ends.
-const LOOKS: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(1));
+const LOOKS: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(3));
 
 /// Fiftieths of a second that a look waits in the guest for output.
 const WAIT: u32 = 10;

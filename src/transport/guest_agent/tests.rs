@@ -84,8 +84,10 @@ impl Bench {
     }
 
     async fn folder(&self) -> PathBuf {
-        let of = "p=$(tr '\\0' '\\n' </proc/$PPID/cmdline); tr '\\0' ' ' </proc/$PPID/environ >/dev/null; ls -d /run/piton-* /dev/shm/piton-* 2>/dev/null | tail -n 1";
-        PathBuf::from(self.run(Cmd::shell(of)).await.stdout.text().trim())
+        let _ = self.run(Cmd::new(["true"])).await;
+        let lines = self.agent.cmdlines.lock().unwrap().clone();
+        let folder = lines.split_whitespace().find(|w| w.contains("/piton-") && !w.contains(['$', '"']));
+        PathBuf::from(folder.unwrap())
     }
 }
 
@@ -160,6 +162,24 @@ async fn a_lost_answer_is_asked_again_and_nothing_is_done_twice() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deadline_and_a_cancel_reach_the_program() {
     let bench = bench(Here::default()).await;
+    let (tell, begun) = oneshot::channel();
+    let tell = Mutex::new(Some(tell));
+    let live: crate::transport::Live = Arc::new(move |_, _, line: &str| {
+        let pid = line.parse::<u32>().unwrap();
+        let _ = tell.lock().unwrap().take().unwrap().send(pid);
+    });
+    let cmds = vec![Cmd::shell("echo $$; exec sleep 1000"), Cmd::shell("echo never")];
+    let running = bench.remote.run(Batch { cmds, live: Some(live), ..Batch::default() });
+    let (out, pid) = tokio::join!(running, async {
+        let pid = begun.await.unwrap();
+        bench.remote.cancel(Duration::from_secs(5)).await;
+        pid
+    });
+    let ended: Vec<Ended> = out.into_iter().map(|o| o.unwrap().ended).collect();
+    assert_eq!(ended, [Ended::Cancelled, Ended::NotBegun]);
+    let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    assert!(line.is_empty(), "{}", String::from_utf8_lossy(&line));
+
     let slow = Cmd::shell("trap '' HUP; sleep 1000; echo late").timeout(Duration::from_millis(300));
     assert_eq!(bench.run(slow).await.ended, Ended::TimedOut);
     assert_eq!(bench.run(Cmd::shell("echo next")).await.stdout.text(), "next\n");
