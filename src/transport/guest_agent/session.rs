@@ -33,7 +33,8 @@ s=$(command -v setsid)
 ${s:+"$s"} sh -c "$4" sh "$d" "$2" "$3" </dev/null >/dev/null 2>&1 &
 echo "piton-session $d $!""#;
 
-/// `$1` folder, `$2` line to run, `$3` user or empty. Feeds the pieces in their order, keeps both outputs, and goes
+/// `$1` folder, `$2` line to run, `$3` user or empty (by `setpriv`, which needs no PAM; busybox has no such, but an `su`
+/// that needs none either). Feeds the pieces in their order, keeps both outputs, and goes
 /// away with all of it when nobody asked for a while: 20 to 40 s while it waits for input.
 const STAND: &str = r#"d=$1; trap '' HUP
 feed() { i=0; n=0
@@ -44,9 +45,13 @@ if [ -f "$d/eof" ]; then [ -f "$d/in.$i" ] && continue; exit 0; fi
 sleep 0.05 || sleep 1; n=$((n+1))
 if [ $n -ge 400 ]; then n=0; [ -e "$d/idle" ] && exit 0; echo >"$d/idle"; fi
 done; }
-run() { if [ -n "$1" ]; then su -s /bin/sh "$1" -c "$2"; else /bin/sh -c "$2"; fi; }
+run() { [ -n "$1" ] || exec /bin/sh -c "$2"
+g=$(id -g "$1" 2>/dev/null); set -- "$1" "$2" setpriv --reuid "$1" --regid "$g" --init-groups
+if [ -n "$g" ] && "$3" "$4" "$5" "$6" "$7" "$8" true 2>/dev/null; then
+HOME=$(eval "echo ~$1"); USER=$1; LOGNAME=$1; c=$2; shift 2; exec "$@" /bin/sh -c "$c"; fi
+exec su -s /bin/sh "$1" -c "$2"; }
 keep='echo $$ >"$1/$2.pid"; exec cat >>"$1/$2"'
-{ feed 3>&- | { run "$3" "$2" 2>&3 3>&-; echo >"$d/eof"; } | sh -c "$keep" sh "$d" out 3>&-; } 3>&1 >/dev/null | sh -c "$keep" sh "$d" err
+{ feed 3>&- | { (run "$3" "$2") 2>&3 3>&-; echo >"$d/eof"; } | sh -c "$keep" sh "$d" out 3>&-; } 3>&1 >/dev/null | sh -c "$keep" sh "$d" err
 [ -d "$d" ] && echo >"$d/end"
 n=0; while [ -d "$d" ]; do sleep 1; n=$((n+1)); [ $n -lt 20 ] && continue
 n=0; [ -e "$d/idle" ] && rm -rf "$d"; [ -d "$d" ] && echo >"$d/idle"; done"#;

@@ -165,8 +165,9 @@ async fn a_deadline_and_a_cancel_reach_the_program() {
     let (tell, begun) = oneshot::channel();
     let tell = Mutex::new(Some(tell));
     let live: crate::transport::Live = Arc::new(move |_, _, line: &str| {
-        let pid = line.parse::<u32>().unwrap();
-        let _ = tell.lock().unwrap().take().unwrap().send(pid);
+        if let (Ok(pid), Some(tell)) = (line.parse::<u32>(), tell.lock().unwrap().take()) {
+            let _ = tell.send(pid);
+        }
     });
     let cmds = vec![Cmd::shell("echo $$; exec sleep 1000"), Cmd::shell("echo never")];
     let running = bench.remote.run(Batch { cmds, live: Some(live), ..Batch::default() });
