@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const START: &str = r#"umask 022
 for t in base64 cat head tail mkdir; do command -v $t >/dev/null || { echo "there is no $t" >&2; exit 1; }; done
 u=$(id -un); HOME=$(eval "echo ~$u"); USER=$u LOGNAME=$u SHELL=/bin/sh; export HOME USER LOGNAME SHELL
-d=; for b in /run /dev/shm /tmp; do mkdir -m 700 "$b/piton-$1" 2>/dev/null && d=$b/piton-$1 && break; done
+d=; for b in /run /dev/shm /tmp; do mkdir -m 700 "$b/piton-line-$1" 2>/dev/null && d=$b/piton-line-$1 && break; done
 [ -n "$d" ] || { echo "no folder can be made in /run, /dev/shm or /tmp" >&2; exit 1; }
 echo >"$d/new"; cat /dev/null >"$d/out"; cat /dev/null >"$d/err"
 cd "$HOME" 2>/dev/null || cd /

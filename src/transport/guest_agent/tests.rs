@@ -86,7 +86,7 @@ impl Bench {
     async fn folder(&self) -> PathBuf {
         let _ = self.run(Cmd::new(["true"])).await;
         let lines = self.agent.cmdlines.lock().unwrap().clone();
-        let folder = lines.split_whitespace().find(|w| w.contains("/piton-") && !w.contains(['$', '"']));
+        let folder = lines.split_whitespace().find(|w| w.contains("/piton-line-") && !w.contains(['$', '"']));
         PathBuf::from(folder.unwrap())
     }
 }
@@ -206,6 +206,19 @@ async fn nothing_is_left_when_it_is_closed() {
     assert!(folder.join("out").is_file(), "{}", folder.display());
     bench.remote.close().await;
     assert!(!folder.exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_is_gone_in_the_middle_leaves_the_outcome_unknown() {
+    let bench = bench(Here::default()).await;
+    let folder = bench.folder().await.display().to_string();
+    let cmd = Cmd::shell_with("rm -rf \"$1\"; sleep 2; echo done", [folder.clone()]);
+    let lost = bench.remote.run(Batch::one(cmd)).await.remove(0).unwrap_err();
+    let TransportError::Lost { host, why } = &lost else { panic!("{lost:?}") };
+    assert_eq!(host, "web");
+    assert!(why.starts_with("the session in the guest is gone (the session is process "), "{why}");
+    assert!(why.ends_with(&format!(" of the guest, in {folder})")), "{why}");
+    bench.remote.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
