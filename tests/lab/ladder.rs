@@ -104,8 +104,8 @@ async fn a_fixed_transport_is_kept_to() {
         "runbook: Who\nhosts: extranet\nsteps:\n  - command: hostname\n    changed_when: false\n",
     );
     let plain = fs::read_to_string(drive.inventory()).unwrap();
-    for (transport, deaf, via, code) in
-        [("jump", false, Some("ssh via pve"), 0), ("agent", false, Some("guest-agent"), 0), ("ssh", true, None, 1)]
+    for (transport, deaf, via) in
+        [("jump", false, Some("ssh via pve")), ("agent", false, Some("guest-agent")), ("ssh", true, None)]
     {
         let text =
             plain.replace("    address: extranet\n", &format!("    address: extranet\n    transport: {transport}\n"));
@@ -118,7 +118,13 @@ async fn a_fixed_transport_is_kept_to() {
             Event::Connected { host, via, .. } if host == "extranet" => Some(via.clone()),
             _ => None,
         });
-        assert_eq!((got.as_deref(), told.code), (via, code), "{transport}: {} {:?}", told.err, told.events);
+        assert_eq!(
+            (got.as_deref(), told.code == 0),
+            (via, via.is_some()),
+            "{transport}: {} {:?}",
+            told.err,
+            told.events
+        );
     }
 }
 
