@@ -68,6 +68,28 @@ pub fn select(options: &Options, sections: &mut [Section], diagnostics: &mut Vec
             step.left_out = why;
         }
     }
+    // A run of nothing would end as done.
+    let given = given(options);
+    let wrong = diagnostics.iter().any(|d| matches!(d.code, "P0805" | "P0806" | "P0808"));
+    let left = sections.iter().flat_map(|s| &s.steps).any(|s| s.left_out.is_none() && !s.hosts.is_empty());
+    if !given.is_empty() && !wrong && !left {
+        let mut error = nowhere("P0809", format!("nothing is left to do by {}", given.join(" and ")));
+        error.hint = Some("`piton check -v` shows the steps with their hosts".to_string());
+        diagnostics.push(error);
+    }
+}
+
+/// The options that leave something out, as typed.
+fn given(options: &Options) -> Vec<String> {
+    let lists = [
+        ("--limit", &options.limit),
+        ("--tags", &options.tags),
+        ("--skip-tags", &options.skip_tags),
+        ("--only", &options.only),
+    ];
+    let one = [("--from", &options.from), ("--until", &options.until)];
+    let lists = lists.into_iter().filter(|(_, l)| !l.is_empty()).map(|(name, l)| format!("{name} {}", l.join(",")));
+    lists.chain(one.into_iter().filter_map(|(name, o)| o.as_ref().map(|o| format!("{name} {o}")))).collect()
 }
 
 /// As in Ansible: `always` runs unless it is skipped by name, `never` runs only if it is asked for.

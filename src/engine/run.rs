@@ -291,6 +291,8 @@ impl Engine {
         }
         let state = self.recorder.with_state(RunState::clone);
         Ok(match self.back(&state, Some(index)).await? {
+            // What was in flight on a host that no checkpoint took back may still happen: it stays unknown.
+            Back::Whole if end == RunEnd::Unknown => (end, false),
             Back::Whole => (RunEnd::RolledBack, false),
             Back::Failed => (RunEnd::RollbackFailed, false),
             Back::Nothing => (end, unreachable),

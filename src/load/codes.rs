@@ -364,6 +364,11 @@ pub const TABLE: &[Code] = &[
         "a limit that leaves nothing",
         "`--limit` takes hosts and groups of the inventory, and `!name` to leave one out.",
     ),
+    code(
+        "P0809",
+        "a selection that leaves nothing",
+        "Together `--limit`, `--tags`, `--skip-tags`, `--from`, `--until` and `--only` leave no step on any host. A run of nothing would look like one that went well.",
+    ),
 ];
 
 #[cfg(test)]

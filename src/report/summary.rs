@@ -86,15 +86,17 @@ fn unknown(view: &RunView, paint: Paint) -> Vec<String> {
         };
         let name = clean::line(&step.name);
         out.push(format!("{} step \"{name}\" on {}: {why}", paint.alarm("UNKNOWN:"), clean::line(&task.key.host)));
-        if let Some(action) = task.in_flight() {
-            out.push(format!("  in flight: {}", clean::line(&action.line)));
+        if let Some(line) = task.in_flight().map(|action| clean::line(&action.line))
+            && !why.contains(&line)
+        {
+            out.push(format!("  in flight: {line}"));
         }
     }
     if !unknown.is_empty()
         && let Some(start) = &view.start
     {
-        let path = clean::line(&crate::cmd::quote(&start.path));
-        out.push(format!("  see how things are before you go on (this only asks): piton plan {path}"));
+        let [inventory, path] = [&start.inventory, &start.path].map(|p| clean::line(&crate::cmd::quote(p)));
+        out.push(format!("  see how things are before you go on (this only asks): piton plan -i {inventory} {path}"));
     }
     out
 }

@@ -197,6 +197,20 @@ fn from_until_only_and_limit() {
 }
 
 #[test]
+fn a_selection_that_leaves_nothing_is_no_run_that_went_well() {
+    let runbook = "runbook: X\nhosts: guests\nsteps: [{name: a, command: x}, {name: b, command: x}]\n";
+    let wrong = |change: fn(&mut Options)| Case::new(runbook).with(change).errors();
+    assert_eq!(
+        wrong(|o| o.limit = vec!["pve".into()]),
+        [("P0809", "nothing is left to do by --limit pve".to_string())]
+    );
+    assert_eq!(
+        wrong(|o| (o.from, o.until) = (Some("b".into()), Some("a".into()))),
+        [("P0809", "nothing is left to do by --from b and --until a".to_string())]
+    );
+}
+
+#[test]
 fn inputs_are_typed_and_checked() {
     let runbook = "runbook: X\nhosts: pve\ninputs:\n  name: { pattern: 'vm-*' }\n  count: { type: int, default: 2 }\n  sure: { type: bool, required: false }\n  size: { choices: [small, large], default: small }\nsteps: [{command: '{{ inputs.name }} {{ inputs.count }} {{ inputs.size }}'}]\n";
     let set = |pairs: &[(&str, &str)]| {

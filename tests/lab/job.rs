@@ -291,3 +291,20 @@ async fn only_old_checkpoints_of_pitons_own_go() {
     assert!(left.contains(&kept) && left.contains(&"mine".to_string()) && left.contains(&"piton-beef-01".to_string()));
     assert_eq!(left.len(), 4, "{left:?}");
 }
+
+/// The node stops the guest, then fails: the checkpoint brings the guest back and starts it. Starting it once more as
+/// the undo of the stop would fail, and the way back with it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guest_that_its_node_stopped_comes_back_by_its_checkpoint_alone() {
+    let drive = Drive::up().await;
+    let text = "runbook: Stop\nsections:\n  - section: Stop\n    hosts: [pve]\n    on_failure: rollback\n    steps:\n      \
+                - name: stop\n        pve_vm: { guest: extranet, state: stopped }\n      \
+                - name: broken\n        assert: { that: 1 == 2 }\n";
+    drive.write("runbooks/stop.yml", text);
+    let run = drive.tell(&["run", "@stop"]);
+    assert_eq!((run.code, run.end()), (3, Some(RunEnd::RolledBack)));
+    assert_eq!(run.outcomes(), ["stop on pve: changed", "broken on pve: failed"]);
+    let undone = run.find(|e| if let Event::UndoStarted { what, .. } = e { Some(what.clone()) } else { None });
+    assert_eq!(undone, None);
+    assert_eq!(drive.ground.ssh("extranet", "true").code, 0);
+}
