@@ -48,6 +48,20 @@ pub struct Actor {
 }
 
 impl Engine {
+    /// Opens the line that an action goes over.
+    ///
+    /// # Errors
+    /// It cannot be opened; nothing was sent.
+    pub(super) async fn ready(&self, actor: &Actor, action: &Action) -> Result<(), Trouble> {
+        let host = &actor.asker.host;
+        match action {
+            Action::Run(cmd) => self.lines.remote(&self.place(host, cmd.at)?).await.map(|_| ()),
+            Action::Api(_) => self.lines.node(&self.node_of(host)?).await.map(|_| ()),
+            Action::Write(_) | Action::Tree(_) | Action::Fetch(_) => self.lines.remote(host).await.map(|_| ()),
+            Action::Prompt(_) => Ok(()),
+        }
+    }
+
     /// Does one action.
     ///
     /// # Errors
