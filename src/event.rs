@@ -108,6 +108,8 @@ pub enum RunEnd {
     Unknown,
     /// The operator stopped it.
     Interrupted,
+    /// A change could not be confirmed in time, and the host took it back: it is as before that step.
+    Reverted,
 }
 
 /// One thing that happened.
@@ -381,6 +383,44 @@ pub enum Event {
         /// What the change had done.
         what: String,
         /// `None` if it was taken back; else why not.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        failed: Option<String>,
+    },
+    /// A host is about to be armed: it takes the task's changes back by itself unless they are confirmed in time.
+    RevertArmed {
+        /// Which.
+        task: TaskKey,
+        /// Folder on the host with the copies and the program; gone once all is well.
+        folder: String,
+        /// User there.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        user: Option<String>,
+        /// From arming to firing.
+        within: Duration,
+    },
+    /// The host cannot be relied on to take it back, so nothing was changed.
+    RevertDropped {
+        /// Which.
+        task: TaskKey,
+        /// The folder.
+        folder: String,
+        /// Why.
+        why: String,
+    },
+    /// A new connection confirmed the changes in time: they stay, and nothing of the revert is left.
+    RevertConfirmed {
+        /// Which.
+        task: TaskKey,
+        /// The folder that was there.
+        folder: String,
+    },
+    /// The host took the changes back.
+    RevertFired {
+        /// Which.
+        task: TaskKey,
+        /// The folder.
+        folder: String,
+        /// `None`: seen to be as before; else what is not, and the folder is still there.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         failed: Option<String>,
     },

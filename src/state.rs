@@ -8,6 +8,7 @@ use crate::key::{RunId, TaskKey};
 use crate::modules::{Change, Nature};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// Where a task stands.
 #[derive(Debug, Clone, PartialEq)]
@@ -86,6 +87,21 @@ pub struct Applied {
     pub change: Change,
 }
 
+/// A revert that a host was armed with and that nobody has seen the end of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenRevert {
+    /// The task whose changes it takes back.
+    pub task: TaskKey,
+    /// Folder on the host.
+    pub folder: String,
+    /// User there.
+    pub user: Option<String>,
+    /// When it was about to be armed, in milliseconds since the epoch.
+    pub since: u64,
+    /// From arming to firing.
+    pub within: Duration,
+}
+
 /// An event that does not fit.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what} does not fit what is known of the run: {why}")]
@@ -127,6 +143,10 @@ pub struct RunState {
     pub checkpoints: Vec<Checkpoint>,
     /// Changes begun, in order of time.
     pub applied: Vec<Applied>,
+    /// Reverts that may still fire.
+    pub reverts: Vec<OpenRevert>,
+    /// How many there were in all: names of folders are never used twice.
+    pub reverts_armed: usize,
     /// How it ended.
     pub ended: Option<RunEnd>,
 }
@@ -238,10 +258,31 @@ impl RunState {
                     entry.taken_back = true;
                 }
             }
+            Event::RevertArmed { task, folder, user, within } => {
+                self.open(task, "revert_armed")?;
+                self.reverts_armed += 1;
+                let (task, folder, user) = (task.clone(), folder.clone(), user.clone());
+                self.reverts.push(OpenRevert { task, folder, user, since: stamped.at, within: *within });
+            }
+            Event::RevertDropped { folder, .. } | Event::RevertConfirmed { folder, .. } => {
+                self.reverts.retain(|r| r.folder != *folder);
+            }
+            Event::RevertFired { task, folder, failed } => self.reverted(task, folder, failed.is_none()),
             Event::RunEnded { end, .. } => self.ended = Some(*end),
             _ => {}
         }
         Ok(())
+    }
+
+    /// A host took the changes of a task back; if it did so whole, there is nothing left of them to undo.
+    pub fn reverted(&mut self, task: &TaskKey, folder: &str, whole: bool) {
+        self.reverts.retain(|r| r.folder != folder);
+        if whole {
+            self.applied.retain(|a| a.task != *task || a.change.revert.is_none());
+            if let Some(entry) = self.tasks.get_mut(task) {
+                entry.taken_back = true;
+            }
+        }
     }
 
     fn task_started(&mut self, task: &TaskKey, params: &str) -> Result<(), Illegal> {
@@ -330,7 +371,6 @@ mod tests {
     use super::*;
     use crate::key::StepKey;
     use crate::modules::Undo;
-    use std::time::Duration;
 
     fn at(event: Event) -> Stamped {
         Stamped { at: 0, event }

@@ -111,5 +111,6 @@ pub fn word(end: RunEnd) -> &'static str {
         RunEnd::RollbackFailed => "ROLLBACK FAILED",
         RunEnd::Unknown => "UNKNOWN",
         RunEnd::Interrupted => "interrupted",
+        RunEnd::Reverted => "reverted",
     }
 }

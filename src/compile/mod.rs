@@ -116,6 +116,8 @@ pub struct Step {
     pub run_once: bool,
     /// `timeout:` of each action.
     pub timeout: Option<Duration>,
+    /// `confirm_within:` the target takes the step's changes back unless they are confirmed in time.
+    pub confirm_within: Option<crate::load::confirm::ConfirmWithin>,
     /// `vars:` of section, including step and step; the innermost one wins.
     pub vars: Vec<(crate::load::node::Key, Node)>,
     /// In an included file: the `inputs` of each include, outermost first.

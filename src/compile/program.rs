@@ -326,6 +326,7 @@ fn step(
         no_log: raw.no_log,
         run_once: raw.run_once,
         timeout: raw.timeout,
+        confirm_within: raw.confirm_within.clone(),
         vars: raw.inherited.vars.clone(),
         inputs: raw.inherited.inputs.clone(),
         left_out,

@@ -18,6 +18,9 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+/// How long the end of an old line is waited for.
+const CLOSING: Duration = Duration::from_secs(2);
+
 /// One slot a name, so that hosts connect side by side and nobody connects twice.
 type Slots<T> = Mutex<BTreeMap<String, Arc<Mutex<Option<T>>>>>;
 
@@ -188,6 +191,23 @@ impl Lines {
 
     fn known(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Is there a line to the host?
+    pub async fn has(&self, host: &str) -> bool {
+        slot(&self.remotes, host).await.lock().await.is_some()
+    }
+
+    /// Ends the line to a host, so that the next use opens a TCP connection of its own. A line that others still use
+    /// is only let go.
+    pub async fn reopen(&self, host: &str) {
+        slot(&self.nodes, host).await.lock().await.take();
+        let old = slot(&self.remotes, host).await.lock().await.take();
+        if let Some(old) = old.filter(|old| Arc::strong_count(old) == 1) {
+            // One that is dead takes its time; nobody waits for that.
+            let closing = tokio::spawn(async move { old.close().await });
+            let _ = tokio::time::timeout(CLOSING, closing).await;
+        }
     }
 
     /// Kills what runs on every host.

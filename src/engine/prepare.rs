@@ -17,6 +17,8 @@ pub struct Prepared {
     pub cx: Cx,
     /// Who asks and acts.
     pub asker: Asker,
+    /// `confirm_within:` of the step.
+    pub confirm_within: Option<crate::load::confirm::ConfirmWithin>,
 }
 
 /// One item of a step: all of it if it has no loop.
@@ -112,7 +114,8 @@ impl Engine {
             self.conceal(&mut file.body);
             cx.files.push(file);
         }
-        Ok(Prepared { instance, cx, asker: self.asker(step, host) })
+        let confirm_within = step.confirm_within.clone();
+        Ok(Prepared { instance, cx, asker: self.asker(step, host), confirm_within })
     }
 
     /// A local file that holds a secret's value compares with what a host sends back, where it stands as a mark.

@@ -2,6 +2,7 @@
 
 use super::back::Back;
 use super::cancel::Level;
+use super::deadman::Settled;
 use super::recorder::Recorder;
 use super::task::Ended;
 use super::trouble::Trouble;
@@ -36,7 +37,13 @@ pub struct Ending {
 
 /// Why steps stopped coming.
 enum Stop {
-    Failed { unreachable: bool },
+    Failed {
+        unreachable: bool,
+    },
+    /// A host took a change back; not `whole`: not all of it.
+    Reverted {
+        whole: bool,
+    },
     Unknown,
     Interrupted,
 }
@@ -64,7 +71,7 @@ pub async fn resume(parts: Parts, dir: &RunDir, words: Words) -> Result<Ending, 
     let (sinks, clock) = (parts.sinks.clone(), parts.clock.clone());
     let recorder = Arc::new(Recorder::resumed(journal, before.clone(), sinks, clock));
     let edited = before.digest != parts.program.digest;
-    let engine = Arc::new(Engine::new(parts, recorder, before, words));
+    let mut engine = Engine::new(parts, recorder, before, words);
     let said = |word: Word| engine.words.iter().filter(|(_, w)| **w == word).map(|(k, _)| k.clone()).collect();
     engine.recorder.record(Event::Resumed {
         operator: engine.options.operator.clone(),
@@ -80,8 +87,21 @@ pub async fn resume(parts: Parts, dir: &RunDir, words: Words) -> Result<Ending, 
                 .to_string();
         engine.recorder.record(Event::Warning { text })?;
     }
+    let open = engine.before.reverts.clone();
+    let settled = engine.settle_reverts(&open).await;
+    if let Ok(Settled { reverted, .. }) = &settled {
+        for (task, folder) in reverted {
+            engine.before.reverted(task, folder, true);
+        }
+    }
+    let engine = Arc::new(engine);
     watch(&engine);
-    finish(&engine, engine.sections().await).await
+    let ended = match settled {
+        Ok(Settled { stuck: None, .. }) => engine.sections().await,
+        Ok(Settled { stuck: Some(end), .. }) => Ok((end, false)),
+        Err(error) => Err(error),
+    };
+    finish(&engine, ended).await
 }
 
 /// Takes a run back: guests to their checkpoints, then changes without one by their undo, newest first.
@@ -90,8 +110,18 @@ pub async fn resume(parts: Parts, dir: &RunDir, words: Words) -> Result<Ending, 
 /// As [`run`].
 pub async fn rollback_run(parts: Parts, old: &RunState) -> Result<Ending, JournalError> {
     let engine = start(parts, "rollback")?;
-    let back = engine.back(old, None).await;
-    finish(&engine, back.map(ended_back)).await
+    let ended = match engine.settle_reverts(&old.reverts).await {
+        Ok(Settled { stuck: Some(end), .. }) => Ok((end, false)),
+        Ok(Settled { reverted, .. }) => {
+            let mut old = old.clone();
+            for (task, folder) in &reverted {
+                old.reverted(task, folder, true);
+            }
+            engine.back(&old, None).await.map(ended_back)
+        }
+        Err(error) => Err(error),
+    };
+    finish(&engine, ended).await
 }
 
 /// Takes one guest back to one of piton's checkpoints.
@@ -251,11 +281,15 @@ impl Engine {
         let mut failed = false;
         let mut unknown = false;
         let mut reached = false;
+        let mut reverted = None;
         while let Some(joined) = all.join_next().await {
             // A panic is a defect: it goes up as one, after the journal has all that was known.
             let ended = joined.unwrap_or_else(|e| std::panic::resume_unwind(e.into_panic()))?;
             match ended.outcome {
                 Outcome::Failed(_) => {
+                    if let Some(whole) = ended.reverted {
+                        reverted = Some(whole && reverted.unwrap_or(true));
+                    }
                     failed = true;
                     reached |= !ended.unreachable;
                 }
@@ -264,8 +298,10 @@ impl Engine {
             }
         }
         Ok(match (unknown, failed, self.cancel.is_wanted()) {
+            _ if reverted == Some(false) => Some(Stop::Reverted { whole: false }),
             (true, _, _) => Some(Stop::Unknown),
             (_, true, true) => Some(Stop::Interrupted),
+            (_, true, _) if reverted.is_some() => Some(Stop::Reverted { whole: true }),
             (_, true, _) => Some(Stop::Failed { unreachable: !reached }),
             _ => None,
         })
@@ -275,6 +311,8 @@ impl Engine {
         let (end, unreachable) = match stop {
             Stop::Interrupted => return Ok((RunEnd::Interrupted, false)),
             Stop::Failed { unreachable } => (RunEnd::Failed, unreachable),
+            Stop::Reverted { whole: true } => (RunEnd::Reverted, false),
+            Stop::Reverted { whole: false } => return Ok((RunEnd::RollbackFailed, false)),
             Stop::Unknown => (RunEnd::Unknown, false),
         };
         let section = &self.program.sections[index];

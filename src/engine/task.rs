@@ -6,6 +6,7 @@ use super::asking::Asker;
 use super::cancel::Level;
 use super::out;
 use super::prepare::{Item, Prepared};
+use super::revert;
 use super::settle::{InFlight, SENDS};
 use super::trouble::Trouble;
 use crate::cmd::Output;
@@ -22,11 +23,15 @@ use tokio::time::Instant;
 
 /// What one attempt came to.
 #[derive(Debug, Default)]
-struct Attempt {
-    changed: bool,
-    failed: Option<String>,
-    output: Option<Output>,
-    facts: Map<String, Value>,
+pub(super) struct Attempt {
+    /// Did anything change?
+    pub changed: bool,
+    /// Why it did not work.
+    pub failed: Option<String>,
+    /// Output of the last command.
+    pub output: Option<Output>,
+    /// What the module read.
+    pub facts: Map<String, Value>,
 }
 
 /// What came of sending the changes of a step.
@@ -46,6 +51,8 @@ pub struct Ended {
     pub out: Value,
     /// True if no line could be opened and nothing was done.
     pub unreachable: bool,
+    /// Set if the host took its change back by itself: true if that was seen to be whole.
+    pub reverted: Option<bool>,
 }
 
 impl Engine {
@@ -87,7 +94,8 @@ impl Engine {
                 break;
             }
         }
-        let mut ended = worst.unwrap_or(Ended { outcome: Outcome::Ok, out: Value::Null, unreachable: false });
+        let mut ended =
+            worst.unwrap_or(Ended { outcome: Outcome::Ok, out: Value::Null, unreachable: false, reverted: None });
         if step.each.is_some() {
             ended.out = out::looped(results);
         }
@@ -125,7 +133,9 @@ impl Engine {
         let old = self.before.tasks.get(&task).map(|t| t.state.clone());
         self.recorder.progress(Event::Kept { task: task.clone() });
         match old {
-            Some(TaskState::Ended(outcome)) if !outcome.stops() => Ok(Ended { outcome, out, unreachable: false }),
+            Some(TaskState::Ended(outcome)) if !outcome.stops() => {
+                Ok(Ended { outcome, out, unreachable: false, reverted: None })
+            }
             // `--done`: from here on the journal says so too. What it printed is lost; that it changed is known.
             _ if out.is_null() => {
                 let out = Value::Object(out::fields(true, false, None, Map::new()));
@@ -148,7 +158,7 @@ impl Engine {
         let event =
             Event::TaskEnded { task, outcome: outcome.clone(), out: out::written(&out, true), took: Duration::ZERO };
         self.recorder.record(event)?;
-        Ok(Ended { outcome, out, unreachable: false })
+        Ok(Ended { outcome, out, unreachable: false, reverted: None })
     }
 
     async fn item_on(&self, section: usize, step: &Step, task: TaskKey, item: &Item) -> Result<Ended, JournalError> {
@@ -184,7 +194,7 @@ impl Engine {
             }
         }
         self.recorder.record(Event::TaskStarted { task: task.clone(), params, label: item.label() })?;
-        let (mut unreachable, mut stopped) = (false, false);
+        let (mut unreachable, mut stopped, mut reverted) = (false, false, None);
         let (outcome, out) = match self.attempts(section, step, &task, item, &prepared).await {
             Ok(attempt) => {
                 let failed = attempt.failed.is_some();
@@ -200,6 +210,9 @@ impl Engine {
             Err(trouble) => {
                 unreachable = matches!(trouble, Trouble::Unreachable(_));
                 stopped = matches!(trouble, Trouble::Interrupted);
+                if let Trouble::Reverted { whole, .. } = &trouble {
+                    reverted = Some(*whole);
+                }
                 let outcome = match &trouble {
                     Trouble::Unknown(why) => Outcome::Unknown(why.clone()),
                     other => Outcome::Failed(other.to_string()),
@@ -207,12 +220,12 @@ impl Engine {
                 (outcome, out::fields(false, true, None, Map::new()))
             }
         };
-        let outcome = if stopped { outcome } else { forgiven(step, outcome) };
+        let outcome = if stopped || reverted.is_some() { outcome } else { forgiven(step, outcome) };
         let out = Value::Object(out);
         let shown = out::written(&out, step.register.is_some() && !step.no_log);
         let took = begun.elapsed();
         self.recorder.record(Event::TaskEnded { task, outcome: outcome.clone(), out: shown, took })?;
-        Ok(Ended { outcome, out, unreachable })
+        Ok(Ended { outcome, out, unreachable, reverted })
     }
 
     /// `retries`, `until`, `failed_when`, `changed_when` around single attempts.
@@ -346,35 +359,19 @@ impl Engine {
         }
         let repeatable = prepared.instance.repeatable();
         self.recorder.record(Event::Planned { task: task.clone(), nature, repeatable, changes })?;
-        let actor =
-            Actor { asker: prepared.asker.clone(), timeout: step.timeout, task: (!step.no_log).then(|| task.clone()) };
         let mut attempt = Attempt { facts: decision.facts.clone(), ..Attempt::default() };
-        for (c, change) in decision.changes.iter().enumerate() {
-            for (a, action) in change.actions.iter().enumerate() {
-                let begun = Instant::now();
-                let done = match self.one_action(step, task, &actor, (c, a), action).await {
-                    Err(Trouble::Unknown(why)) if settles && prepared.instance.repeatable() => {
-                        let flight = InFlight { task, at: (c, a), begun };
-                        return Ok(Carried::Settled(self.settle(prepared, &flight, &why).await?));
-                    }
-                    other => other?,
-                };
-                if let Some(answer) = done.answer {
-                    let event = Event::Answered { task: task.clone(), answer: answer.clone() };
-                    self.recorder.record(event)?;
-                    attempt.facts.insert("answer".into(), answer.into());
-                }
-                attempt.output = done.output.or(attempt.output);
-                if !done.ok {
-                    attempt.changed = true;
-                    attempt.failed = Some(format!("{}: {}", change.what, done.result.message));
-                    return Ok(Carried::Ended(attempt));
-                }
-            }
+        let armed = self.arm(task, prepared, &decision.changes).await?;
+        // Under a revert what a lost line leaves open is looked at over a new one, in time or not at all.
+        let settles = settles && armed.is_none() && prepared.instance.repeatable();
+        let acted = self.act_all(step, (task, prepared), &decision.changes, settles, &mut attempt).await;
+        if let Some(armed) = armed {
+            let acted = acted.map(|_| ());
+            return Ok(Carried::Ended(self.confirm(&armed, prepared, acted, attempt).await?));
         }
-        let only_asked = decision.changes.iter().flat_map(|c| &c.actions).all(|a| matches!(a, Action::Prompt(_)));
-        attempt.changed = !only_asked;
-        if nature == Nature::Converges {
+        if let Some(after) = acted? {
+            return Ok(Carried::Settled(after));
+        }
+        if nature == Nature::Converges && attempt.failed.is_none() {
             // A file that the step writes here (`fetch`) is another one now.
             let writes_here = prepared.instance.local_files().iter().any(|want| want.optional);
             let anew =
@@ -384,8 +381,46 @@ impl Engine {
         Ok(Carried::Ended(attempt))
     }
 
+    /// All actions in order, up to the first that fails; a decision if a lost line made another look necessary.
+    async fn act_all(
+        &self,
+        step: &Step,
+        (task, prepared): (&TaskKey, &Prepared),
+        changes: &[Change],
+        settles: bool,
+        attempt: &mut Attempt,
+    ) -> Result<Option<Decision>, Trouble> {
+        let actor =
+            Actor { asker: prepared.asker.clone(), timeout: step.timeout, task: (!step.no_log).then(|| task.clone()) };
+        for (c, change) in changes.iter().enumerate() {
+            for (a, action) in change.actions.iter().enumerate() {
+                let begun = Instant::now();
+                let done = match self.one_action(step, task, &actor, (c, a), action).await {
+                    Err(Trouble::Unknown(why)) if settles => {
+                        let flight = InFlight { task, at: (c, a), begun };
+                        return Ok(Some(self.settle(prepared, &flight, &why).await?));
+                    }
+                    other => other?,
+                };
+                if let Some(answer) = done.answer {
+                    let event = Event::Answered { task: task.clone(), answer: answer.clone() };
+                    self.recorder.record(event)?;
+                    attempt.facts.insert("answer".into(), answer.into());
+                }
+                attempt.output = done.output.or(attempt.output.take());
+                if !done.ok {
+                    attempt.changed = true;
+                    attempt.failed = Some(format!("{}: {}", change.what, done.result.message));
+                    return Ok(None);
+                }
+            }
+        }
+        attempt.changed = !changes.iter().flat_map(|c| &c.actions).all(|a| matches!(a, Action::Prompt(_)));
+        Ok(None)
+    }
+
     /// Probes again: what was changed must now be so, or it is not claimed.
-    async fn seen_to_hold(&self, prepared: &Prepared, attempt: &mut Attempt) -> Result<(), Trouble> {
+    pub(super) async fn seen_to_hold(&self, prepared: &Prepared, attempt: &mut Attempt) -> Result<(), Trouble> {
         let after = match self.decide(prepared).await {
             Ok(after) => after,
             Err(Trouble::Unreachable(why)) => {
@@ -479,11 +514,10 @@ impl Engine {
         let asks = prepared.instance.probe(&prepared.cx);
         let answers = self.ask(asker, &asks).await?;
         let mut decision = prepared.instance.decide(&prepared.cx, &answers)?;
+        revert::cover(&mut decision.changes, prepared.confirm_within.as_ref()).map_err(Trouble::Failed)?;
         let inventory = &self.program.inventory;
         let node = prepared.cx.node.as_deref().and_then(|n| inventory.api_name(n));
         for change in &mut decision.changes {
-            // Nothing arms a revert on the target yet, so no plan may say that one is armed.
-            change.confirm_within = None;
             if let Some(name) = node {
                 name_node(change, name);
             }
@@ -519,6 +553,7 @@ pub(super) fn hidden(changes: &[Change]) -> Vec<Change> {
             },
             confirm_within: change.confirm_within,
             guest: change.guest.clone(),
+            revert: change.revert.clone(),
         })
         .collect()
 }

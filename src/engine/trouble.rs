@@ -16,6 +16,14 @@ pub enum Trouble {
     /// The line was lost with something in flight.
     #[error("{0}")]
     Unknown(String),
+    /// The host took the change back by itself, and that was seen; with what is not as before, if anything.
+    #[error("reverted: {why}")]
+    Reverted {
+        /// Why it was not confirmed.
+        why: String,
+        /// True if everything was seen to be as before.
+        whole: bool,
+    },
     /// The operator wants to stop.
     #[error("stopped by the operator")]
     Interrupted,

@@ -4,6 +4,7 @@
 
 pub mod ansible;
 pub mod codes;
+pub mod confirm;
 pub mod diagnose;
 pub mod duration;
 pub mod expr;

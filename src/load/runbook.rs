@@ -122,6 +122,8 @@ pub struct RawStep {
     pub delay: Option<Duration>,
     /// `timeout:`.
     pub timeout: Option<Duration>,
+    /// `confirm_within:`.
+    pub confirm_within: Option<super::confirm::ConfirmWithin>,
     /// `ignore_errors:`.
     pub ignore_errors: bool,
     /// `changed_when:`.

@@ -30,6 +30,7 @@ pub const KEYS: &[&str] = &[
     "no_log",
     "run_once",
     "timeout",
+    "confirm_within",
 ];
 
 /// Reads a step; `None` if it has no module.
@@ -98,6 +99,7 @@ pub(super) fn step(loader: &mut Loader<'_>, node: &Node, around: &Inherited) -> 
         node.get("retries").and_then(|n| integer(n, "retries", 0..=10_000, d)).and_then(|n| u32::try_from(n).ok());
     let delay = node.get("delay").and_then(|n| time(n, "delay", d));
     let timeout = node.get("timeout").and_then(|n| time(n, "timeout", d));
+    let confirm_within = node.get("confirm_within").and_then(|n| super::confirm::read(n, d));
     let (ignore_errors, no_log, run_once) = (flag("ignore_errors", d), flag("no_log", d), flag("run_once", d));
     let Some((module, module_key, params)) = module else {
         if !strange {
@@ -124,6 +126,7 @@ pub(super) fn step(loader: &mut Loader<'_>, node: &Node, around: &Inherited) -> 
         retries,
         delay,
         timeout,
+        confirm_within,
         ignore_errors,
         changed_when,
         failed_when,
@@ -155,7 +158,7 @@ fn unknown(key: &Key, has_module: bool) -> Diagnostic {
             .label("not here")
             .hint(instead);
     }
-    if matches!(key.name.as_str(), "confirm_within" | "durable") {
+    if key.name == "durable" {
         return Diagnostic::error("P0301", key.span, format!("a step has no key `{}`", key.name))
             .label("unknown key")
             .hint("this comes in a later version");

@@ -23,12 +23,37 @@ pub struct Change {
     /// rollback of that guest takes it back. Set by the engine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub guest: Option<String>,
+    /// What the target puts back then. Without it nothing is armed, whatever `confirm_within` says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revert: Option<Revert>,
+}
+
+/// What a target needs to take a change back without anybody's help: files, and what makes them hold again.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Revert {
+    /// Absolute paths of plain files. One that is not there before the change is removed again.
+    pub files: Vec<String>,
+    /// Run in this order once the files are back; program and arguments each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<Vec<String>>,
+}
+
+impl Revert {
+    /// Takes in what another one has and this one has not.
+    pub fn merge(&mut self, other: &Self) {
+        for file in other.files.iter().filter(|f| !self.files.contains(f)).cloned().collect::<Vec<_>>() {
+            self.files.push(file);
+        }
+        for line in other.after.iter().filter(|l| !self.after.contains(l)).cloned().collect::<Vec<_>>() {
+            self.after.push(line);
+        }
+    }
 }
 
 impl Change {
     /// A change without diff, undone by nothing (say why).
     pub fn new(what: impl Into<String>, actions: Vec<Action>, undo: Undo) -> Self {
-        Self { what: what.into(), diff: Diff::None, actions, undo, confirm_within: None, guest: None }
+        Self { what: what.into(), diff: Diff::None, actions, undo, confirm_within: None, revert: None, guest: None }
     }
 
     /// The same with a diff.

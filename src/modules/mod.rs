@@ -38,7 +38,9 @@ mod vm_option;
 mod wait;
 mod write;
 
-pub use change::{Action, Change, Content, Diff, FetchFile, Owner, PromptKind, PutFile, PutTree, Undo, ValueChange};
+pub use change::{
+    Action, Change, Content, Diff, FetchFile, Owner, PromptKind, PutFile, PutTree, Revert, Undo, ValueChange,
+};
 pub use duration::Length;
 pub use erased::{Decision, Erased, Instance, Of, ParamError};
 pub use local::{LocalBody, LocalFile, Want, inside};

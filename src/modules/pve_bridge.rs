@@ -4,7 +4,7 @@
 //! staged it. So nothing is done while somebody else's edits wait there.
 
 use super::cidr::Cidr;
-use super::{Action, Answer, Ask, Change, Cx, Diff, Example, Module, ModuleError, Problem, Undo, ValueChange};
+use super::{Action, Answer, Ask, Change, Cx, Diff, Example, Module, ModuleError, Problem, Revert, Undo, ValueChange};
 use crate::cmd::{ApiCall, Cmd, Method, Place};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -347,9 +347,19 @@ fn set(params: &Params, seen: &Seen, old: Option<&BTreeMap<String, String>>) -> 
     } else {
         return None;
     };
-    let mut change = Change::new(what, actions, undo).diff(Diff::Values(values));
+    let change = Change::new(what, actions, undo).diff(Diff::Values(values));
+    Some(revertible(change))
+}
+
+/// The node's configuration as it is before, with nothing staged beside it (staged edits of others are refused), and
+/// brought up as Proxmox itself does it (pve-manager, `PVE::API2::Network` `reload_network_changes`).
+fn revertible(mut change: Change) -> Change {
     change.confirm_within = Some(CONFIRM);
-    Some(change)
+    change.revert = Some(Revert {
+        files: ["/etc/network/interfaces", "/etc/network/interfaces.new"].map(String::from).to_vec(),
+        after: vec![["ifreload", "-a"].map(String::from).to_vec()],
+    });
+    change
 }
 
 fn sorted(ports: &str) -> Vec<&str> {
@@ -372,7 +382,7 @@ fn remove(params: &Params, seen: &Seen, old: &BTreeMap<String, String>) -> Resul
     let undo = vec![send(Method::Post, params, old, &[]), reload()];
     let values = old.iter().map(|(k, v)| ValueChange::new(k, Some(v), None)).collect();
     let change = Change::new(format!("remove the bridge {name}"), actions, Undo::Actions(undo));
-    Ok(Change { confirm_within: Some(CONFIRM), ..change.diff(Diff::Values(values)) })
+    Ok(revertible(change.diff(Diff::Values(values))))
 }
 
 #[cfg(test)]

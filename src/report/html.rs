@@ -219,7 +219,7 @@ fn item(step: &StepView, task: &TaskView) -> String {
 fn class_of(end: RunEnd) -> &'static str {
     match end {
         RunEnd::Done => "ok",
-        RunEnd::Failed | RunEnd::RolledBack | RunEnd::Interrupted => "failed",
+        RunEnd::Failed | RunEnd::RolledBack | RunEnd::Interrupted | RunEnd::Reverted => "failed",
         RunEnd::RollbackFailed | RunEnd::Unknown => "unknown",
     }
 }

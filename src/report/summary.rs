@@ -16,6 +16,7 @@ pub fn sentence(end: RunEnd) -> &'static str {
         RunEnd::RollbackFailed => "a step failed and the way back failed too: a person is needed",
         RunEnd::Unknown => "the outcome of a step is UNKNOWN",
         RunEnd::Interrupted => "interrupted by the operator",
+        RunEnd::Reverted => "a change was not confirmed in time, and the host took it back: it is as before that step",
     }
 }
 

@@ -93,6 +93,10 @@ impl Text {
                 let text = format!("could not take back \"{}\": {}", clean::line(what), clean::line(why));
                 vec![self.row(&paint.alarm("STUCK"), 5, &task.host, &text)]
             }
+            Event::RevertFired { task, failed: Some(why), .. } => {
+                let text = format!("took it back, but not whole: {}", clean::line(why));
+                vec![self.row(&paint.alarm("STUCK"), 5, &task.host, &text)]
+            }
             Event::Interrupted { count } => vec![paint.yellow(stopping(*count))],
             _ if quiet => Vec::new(),
             Event::RunStarted { .. } => self.view.start.as_ref().map(|s| header(s, paint)).unwrap_or_default(),
@@ -134,6 +138,10 @@ impl Text {
             Event::UndoEnded { task, what, failed: None } => {
                 vec![self.row(&paint.green("undone"), 6, &task.host, &clean::line(what))]
             }
+            Event::RevertFired { task, failed: None, .. } => {
+                let text = "took the change back by itself: it is as before";
+                vec![self.row(&paint.green("reverted"), 8, &task.host, text)]
+            }
             // Plain ways are for `-v`; another one is worth a line.
             event @ Event::Connected { via, .. } if !matches!(via.as_str(), "ssh" | "local") => self.detail(event),
             event if verbose => self.detail(event),
@@ -157,6 +165,13 @@ impl Text {
             Event::TaskLog { host, line } => vec![self.row("", 0, host, &format!("| {}", clean::line(line)))],
             Event::Waiting { host, what } => {
                 vec![self.row(&paint.dim("waiting"), 7, host, &paint.dim(&clean::line(what)))]
+            }
+            Event::RevertArmed { task, folder, within, .. } => {
+                let text = format!("takes it back in {} unless confirmed ({})", span(*within), clean::line(folder));
+                vec![self.row(&paint.dim("armed"), 5, &task.host, &paint.dim(&text))]
+            }
+            Event::RevertConfirmed { task, .. } => {
+                vec![self.row(&paint.dim("confirmed"), 9, &task.host, &paint.dim("over a new connection"))]
             }
             Event::Answered { task, answer } => {
                 vec![self.row(&paint.dim("answer"), 6, &task.host, &clean::line(answer))]

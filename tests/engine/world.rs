@@ -380,6 +380,7 @@ pub fn step(name: &str, module: &'static dyn Erased, params: Value) -> Step {
         no_log: false,
         run_once: false,
         timeout: None,
+        confirm_within: None,
         vars: vec![],
         inputs: vec![],
         left_out: None,
