@@ -89,18 +89,20 @@ impl Engine {
             Err(error) => error.to_string(),
         };
         // Half armed is not armed: whatever there is goes. The files are as they were, so firing it would do no harm.
-        let mut left = String::new();
         let gone = match self.tell(&open, "disarm").await {
             Ok(word) if word == "none" => self.tell(&open, "clear").await.is_ok(),
             Ok(word) => matches!(word.as_str(), "disarmed" | "gone"),
             Err(_) => false,
         };
-        if !gone {
-            left = format!("; {folder} may still be on {}", task.host);
+        let mut text = format!("the host cannot be relied on to take it back, so nothing was changed: {why}");
+        if gone {
+            let why = text.clone();
+            self.recorder.record(Event::RevertDropped { task: task.clone(), folder, why })?;
+        } else {
+            // It stays open in the journal, so that a resumed run sees to it before it changes anything.
+            text.push_str(&format!("; {folder} may still be on {}, and puts back what is there now", task.host));
         }
-        let why = format!("the host cannot be relied on to take it back, so nothing was changed: {why}{left}");
-        self.recorder.record(Event::RevertDropped { task: task.clone(), folder, why: why.clone() })?;
-        Err(Trouble::Failed(why))
+        Err(Trouble::Failed(text))
     }
 
     /// Confirms what was done over a new connection, or sees it taken back.

@@ -1,5 +1,7 @@
 //! The engine in process: a small world of hosts behind the transport's trait, a paused clock, chosen ids.
 
+mod confirm;
+mod deadman;
 mod faults;
 mod policy;
 mod resume;

@@ -59,6 +59,8 @@ pub struct Inside {
     pub away: Option<Duration>,
     /// When that ends.
     pub back: Option<tokio::time::Instant>,
+    /// Reverts on the hosts, by folder.
+    pub reverts: BTreeMap<String, super::deadman::Deadman>,
     /// True once a call met one of the deaths.
     pub dead: Arc<tokio::sync::Notify>,
 }
@@ -103,7 +105,9 @@ impl World {
     fn call(&self, host: &str, cmd: &Cmd) -> Result<Output, TransportError> {
         let mut inside = self.0.lock().unwrap();
         let number = inside.calls.len();
-        inside.calls.push(format!("{host}: {}", cmd.argv.join(" ")));
+        let line = super::deadman::line(cmd).unwrap_or_else(|| cmd.argv.join(" "));
+        inside.calls.push(format!("{host}: {line}"));
+        super::deadman::tick(&mut inside);
         let lost = || TransportError::Lost { host: host.into(), why: "a fault".into() };
         let fault = inside.faults.get(&number).copied();
         if matches!(fault, Some(Fault::LostBefore | Fault::LostAfter))
@@ -116,7 +120,10 @@ impl World {
             Some(Fault::ExitOne) => return Ok(Output::of(1, "", "a fault\n")),
             _ => {}
         }
-        inside.done.push(format!("{host}: {}", cmd.argv.join(" ")));
+        if super::deadman::is_cut(&inside, host) {
+            return Err(lost());
+        }
+        inside.done.push(format!("{host}: {line}"));
         let words: Vec<&str> = cmd.argv.iter().map(String::as_str).collect();
         let output = match words.as_slice() {
             ["get", name] => match inside.values.get(&(host.to_string(), (*name).to_string())) {
@@ -127,6 +134,7 @@ impl World {
                 inside.values.insert((host.into(), (*name).into()), (*value).into());
                 Output::of(0, "", "")
             }
+            ["sh", "-c", _, "sh", folder, word] => super::deadman::told(&mut inside, host, folder, word),
             ["stuck", ..] => Output::of(0, "", ""),
             ["add", name] => {
                 let value = inside.values.entry((host.into(), (*name).into())).or_insert_with(|| "0".into());
@@ -204,6 +212,10 @@ impl Connect for World {
     fn connect<'a>(&'a self, host: &'a str) -> Boxed<'a, Result<Arc<dyn Remote>, TransportError>> {
         Box::pin(async move {
             let number = self.calls().len();
+            super::deadman::tick(&mut self.0.lock().unwrap());
+            if super::deadman::is_cut(&self.0.lock().unwrap(), host) {
+                return Err(TransportError::Unreachable { host: host.into(), why: "it is cut off".into(), hint: None });
+            }
             let back = self.0.lock().unwrap().back;
             if back.is_some_and(|back| tokio::time::Instant::now() < back) {
                 return Err(TransportError::Unreachable { host: host.into(), why: "it is away".into(), hint: None });
