@@ -66,3 +66,58 @@ fn within(node: &Node, key: &str, diagnostics: &mut Vec<Diagnostic>) -> Option<D
     diagnostics.push(error.label("from 5s to 1h"));
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::node::{Key, Style};
+    use crate::load::source::{FileId, Span};
+
+    const SPAN: Span = Span { file: FileId(0), start: 0, end: 0 };
+
+    fn text(text: &str) -> Node {
+        Node { span: SPAN, kind: Kind::Str(text.into(), Style::Plain) }
+    }
+
+    fn map(entries: &[(&str, Node)]) -> Node {
+        let key = |name: &str| Key { name: name.into(), span: SPAN };
+        let entries = entries.iter().map(|(name, node)| (key(name), node.clone())).collect();
+        Node { span: SPAN, kind: Kind::Map(entries) }
+    }
+
+    fn read(node: &Node) -> (Option<ConfirmWithin>, Vec<&'static str>) {
+        let mut diagnostics = Vec::new();
+        let read = super::read(node, &mut diagnostics);
+        (read, diagnostics.iter().map(|d| d.code).collect())
+    }
+
+    #[test]
+    fn a_time_or_a_mapping() {
+        let of = |seconds, files: &[&str], after: Option<&str>| ConfirmWithin {
+            time: Duration::from_secs(seconds),
+            files: files.iter().map(ToString::to_string).collect(),
+            after: after.map(Into::into),
+        };
+        assert_eq!(read(&text("90s")), (Some(of(90, &[], None)), vec![]));
+        let list = Node { span: SPAN, kind: Kind::Seq(vec![text("/etc/a"), text("/etc/b")]) };
+        let whole = map(&[("time", text("2m")), ("files", list), ("after", text("reload it"))]);
+        assert_eq!(read(&whole), (Some(of(120, &["/etc/a", "/etc/b"], Some("reload it"))), vec![]));
+    }
+
+    #[test]
+    fn what_is_wrong_is_said() {
+        let rows = [
+            (text("4s"), "P0304"),
+            (text("2h"), "P0304"),
+            (text("soon"), "P0305"),
+            (map(&[("files", text("/etc/a"))]), "P0302"),
+            (map(&[("time", text("1m")), ("files", text("etc/a"))]), "P0302"),
+            (map(&[("time", text("1m")), ("files", text("/etc/{{ x }}"))]), "P0302"),
+            (map(&[("time", text("1m")), ("after", text("reload {{ x }}"))]), "P0302"),
+            (map(&[("time", text("1m")), ("filez", text("/etc/a"))]), "P0301"),
+        ];
+        for (node, code) in rows {
+            assert_eq!(read(&node).1, [code], "{node:?}");
+        }
+    }
+}

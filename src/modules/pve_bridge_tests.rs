@@ -42,6 +42,9 @@ fn a_bridge_is_staged_and_applied_and_its_undo_removes_it() {
     );
     assert_eq!(undo(&changes[0]), ["pvesh delete /nodes/{node}/network/vmbr2", "pvesh set /nodes/{node}/network"]);
     assert_eq!(changes[0].confirm_within, Some(Duration::from_secs(90)));
+    let revert = changes[0].revert.clone().unwrap();
+    assert_eq!(revert.files, ["/etc/network/interfaces", "/etc/network/interfaces.new"]);
+    assert_eq!(revert.after, [["ifreload", "-a"]]);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 mod canary;
 mod checkpoints;
+mod confirm;
 mod contract;
 mod cut;
 mod demo;
