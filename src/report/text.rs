@@ -138,6 +138,10 @@ impl Text {
             Event::UndoEnded { task, what, failed: None } => {
                 vec![self.row(&paint.green("undone"), 6, &task.host, &clean::line(what))]
             }
+            Event::RevertFired { task, failed: None, .. } => {
+                let text = "took the change back by itself: it is as before";
+                vec![self.row(&paint.green("reverted"), 8, &task.host, text)]
+            }
             // Plain ways are for `-v`; another one is worth a line.
             event @ Event::Connected { via, .. } if !matches!(via.as_str(), "ssh" | "local") => self.detail(event),
             Event::RevertFired { task, failed: None, .. } => {
