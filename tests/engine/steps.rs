@@ -66,10 +66,11 @@ async fn a_line_lost_in_mid_action_is_unknown_and_never_sent_again() {
 async fn a_lost_line_stays_unknown_when_the_rest_was_taken_back() {
     let world = World::default();
     world.set("a", "x", "old");
-    world.set("a", "y", "old");
-    world.fault(4, Fault::LostAfter);
-    let left = go(&world, program(vec![section(OnFailure::Rollback, vec![switch("x", "1"), switch("y", "1")])])).await;
-    assert_eq!(left.outcomes(), ["a x-1 changed", "a y-1 unknown"]);
+    world.fault(3, Fault::LostAfter);
+    let mut lost = poke(&["add", "n"]);
+    lost.changed_when = Some(expr("false"));
+    let left = go(&world, program(vec![section(OnFailure::Rollback, vec![switch("x", "1"), lost])])).await;
+    assert_eq!(left.outcomes(), ["a add-n unknown", "a x-1 changed"]);
     assert_eq!(world.get("a", "x"), Some("old".into()));
     assert_eq!(left.ending.exit, Exit::Unknown);
 }
