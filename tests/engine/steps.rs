@@ -67,10 +67,9 @@ async fn a_lost_line_stays_unknown_when_the_rest_was_taken_back() {
     let world = World::default();
     world.set("a", "x", "old");
     world.fault(3, Fault::LostAfter);
-    // Never sent again, and nothing to take back: it says that it only looks.
-    let mut looking = poke(&["add", "n"]);
-    looking.changed_when = Some(expr("false"));
-    let left = go(&world, program(vec![section(OnFailure::Rollback, vec![switch("x", "1"), looking])])).await;
+    let mut lost = poke(&["add", "n"]);
+    lost.changed_when = Some(expr("false"));
+    let left = go(&world, program(vec![section(OnFailure::Rollback, vec![switch("x", "1"), lost])])).await;
     assert_eq!(left.outcomes(), ["a add-n unknown", "a x-1 changed"]);
     assert_eq!(world.get("a", "x"), Some("old".into()));
     assert_eq!(left.ending.exit, Exit::Unknown);

@@ -428,7 +428,6 @@ fn host(name: &str) -> Host {
         address: name.into(),
         user: None,
         port: None,
-        transport: Default::default(),
         local: false,
         r#become: false,
         become_password: None,
