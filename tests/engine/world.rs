@@ -415,7 +415,6 @@ fn host(name: &str) -> Host {
         address: name.into(),
         user: None,
         port: None,
-        transport: Default::default(),
         local: false,
         transport: piton::load::inventory::Transport::Auto,
         r#become: false,
