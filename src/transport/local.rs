@@ -33,7 +33,7 @@ impl Dial for LocalDial {
         &self.name
     }
 
-    fn via(&self) -> &str {
+    fn via(&self) -> &'static str {
         "local"
     }
 
