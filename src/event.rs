@@ -110,6 +110,19 @@ pub enum RunEnd {
     Interrupted,
     /// A change could not be confirmed in time, and the host took it back: it is as before that step.
     Reverted,
+    /// Another operator has a node, or the preflight found problems: nothing was begun.
+    Refused,
+}
+
+/// Why a run was not begun.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// Host concerned.
+    pub host: String,
+    /// What is wrong.
+    pub what: String,
+    /// What to do.
+    pub todo: String,
 }
 
 /// One thing that happened.
@@ -187,6 +200,23 @@ pub enum Event {
         host: String,
         /// How it was noticed.
         why: String,
+    },
+    /// A node is this run's: no other operator's run changes anything there meanwhile.
+    LeaseTaken {
+        /// Node.
+        node: String,
+        /// Seconds since the epoch by the node's clock: it runs out then unless it is renewed.
+        expires: u64,
+    },
+    /// The node is free again.
+    LeaseReleased {
+        /// Node.
+        node: String,
+    },
+    /// The run was not begun, because of all of these. Nothing was changed.
+    Refused {
+        /// In the order of the inventory.
+        problems: Vec<Problem>,
     },
     /// What a checkpoint of this guest protects.
     Covered {

@@ -23,6 +23,8 @@ pub enum Exit {
     Unreachable,
     /// Something on this machine: a journal that cannot be written, a full disk.
     Local,
+    /// Another operator's run has a node.
+    Leased,
     /// A host took a change back that was not confirmed in time.
     Reverted,
     /// Something in piton itself.
@@ -45,6 +47,7 @@ impl Exit {
         (Self::RollbackFailed, 6, "a step failed and the way back failed too: a person is needed"),
         (Self::Unreachable, 7, "a host could not be reached, and nothing was changed"),
         (Self::Local, 8, "this machine: the journal cannot be written, a disk is full, a program is missing"),
+        (Self::Leased, 9, "another operator has the node: nothing was changed"),
         (Self::Reverted, 10, "a change cut the line or was not confirmed, and the host took it back: it is as before"),
         (Self::Internal, 70, "a defect of piton: please report it"),
     ];
@@ -59,7 +62,7 @@ impl From<RunEnd> for Exit {
     fn from(end: RunEnd) -> Self {
         match end {
             RunEnd::Done => Self::Done,
-            RunEnd::Failed => Self::Failed,
+            RunEnd::Failed | RunEnd::Refused => Self::Failed,
             RunEnd::RolledBack => Self::RolledBack,
             RunEnd::RollbackFailed => Self::RollbackFailed,
             RunEnd::Unknown => Self::Unknown,

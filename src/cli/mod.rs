@@ -7,6 +7,7 @@ mod demo;
 mod explain;
 mod global;
 mod lab;
+mod lease;
 mod modules;
 mod operator;
 mod output;
@@ -62,6 +63,8 @@ enum Command {
     Rollback(rollback::Args),
     /// The snapshots that piton took of guests.
     Checkpoints(checkpoints::Args),
+    /// Who has which node, and breaking a lease.
+    Lease(lease::Args),
     /// The runs of the past.
     Runs(runs::Args),
     /// What a run did, as text, Markdown, HTML or JSON.
@@ -98,6 +101,7 @@ async fn dispatch(cli: Cli) -> Result<Exit, Stop> {
         Command::Resume(args) => resume::run(global, &args).await,
         Command::Rollback(args) => rollback::run(global, &args).await,
         Command::Checkpoints(args) => checkpoints::run(global, &args).await,
+        Command::Lease(args) => lease::run(global, &args).await,
         Command::Demo(args) => demo::run(global, &args).await,
         Command::Render(args) => render::run(global, &args),
         Command::Vars(args) => vars::run(global, &args),

@@ -6,6 +6,7 @@ use crate::compile::Program;
 use crate::engine::cancel::{Cancel, Level};
 use crate::engine::clock::{Clock as _, SystemClock};
 use crate::engine::connect::InventoryConnect;
+use crate::engine::lease::Terms;
 use crate::engine::{Options, Parts};
 use crate::event::{Event, Sink, Stamped};
 use crate::exit::Exit;
@@ -134,6 +135,8 @@ pub async fn parts(
             keep,
             vars,
             state: global.state().ok(),
+            lease: Some(Terms::USUAL),
+            preflight: true,
         },
     };
     Ok(Made { parts, screen, spill })
@@ -164,7 +167,7 @@ fn mentions(text: &str, name: &str) -> bool {
 }
 
 /// `user@machine`.
-fn operator() -> String {
+pub fn operator() -> String {
     let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let user = set("USER").or_else(|| set("LOGNAME"));
     let user = user.unwrap_or_else(|| format!("uid{}", rustix::process::geteuid().as_raw()));

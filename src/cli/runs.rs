@@ -112,5 +112,6 @@ pub fn word(end: RunEnd) -> &'static str {
         RunEnd::Unknown => "UNKNOWN",
         RunEnd::Interrupted => "interrupted",
         RunEnd::Reverted => "reverted",
+        RunEnd::Refused => "not begun",
     }
 }

@@ -42,6 +42,13 @@ pub fn stamp(ms: u64) -> String {
     format!("{year:04}{month:02}{day:02}-{:02}{:02}{:02}", of_day / 3600, of_day / 60 % 60, of_day % 60)
 }
 
+/// `2026-11-23 03:15:00` of a time in seconds since the epoch, UTC; nothing after the year 9999.
+pub fn utc(seconds: u64) -> String {
+    let seconds = seconds.min(253_402_300_799);
+    let ((year, month, day), of_day) = (civil(seconds / 86_400), seconds % 86_400);
+    format!("{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02}", of_day / 3600, of_day / 60 % 60, of_day % 60)
+}
+
 /// Year, month and day of a number of days since 1970-01-01 in the proleptic Gregorian calendar.
 pub fn civil(days: u64) -> (u64, u64, u64) {
     let mut year = 1970;

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!            +-- asking --> lines --> transport, pve      (questions: may be repeated)
+//! run -> preflight --> needs, lease                          (before anything; tells all problems at once)
 //! run -> task +-- guard  --> checkpoint                    (before the first change of a guest in a section)
 //!            +-- acting --> lines --> transport, pve      (each action written down before it is sent)
 //!            `-- recorder --> state, journal, sinks       (every fact is an event)
@@ -20,11 +21,15 @@ mod deadman;
 mod follow;
 mod guard;
 mod ladder;
+pub mod lease;
+pub mod lease_file;
 mod lines;
+mod needs;
 pub mod operator;
 mod out;
 mod patience;
 mod plan;
+mod preflight;
 mod prepare;
 mod recorder;
 mod revert;
@@ -40,6 +45,7 @@ pub use trouble::Trouble;
 
 use crate::compile::Program;
 use crate::event::Sink;
+use crate::exit::Exit;
 use crate::journal::{RunDir, StateDir};
 use crate::key::RunId;
 use crate::secret::Vault;
@@ -52,7 +58,7 @@ use operator::Operator;
 use recorder::Recorder;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::{Mutex, Semaphore};
 
@@ -97,6 +103,10 @@ pub struct Options {
     pub state: Option<StateDir>,
     /// `--set` and inputs as given, for the journal.
     pub vars: Value,
+    /// Leases of nodes, for this long; `None` takes none.
+    pub lease: Option<lease::Terms>,
+    /// Look at everything that the run needs before the first change.
+    pub preflight: bool,
 }
 
 /// True once the checkpoint of a section and guest was seen to; a lock each, so that others wait for it.
@@ -121,6 +131,11 @@ pub struct Engine {
     outs: Mutex<BTreeMap<String, Map<String, Value>>>,
     /// Checkpoints already seen to, by section and guest.
     guards: Mutex<Guards>,
+    /// For connections beside those of the run.
+    connect: Arc<dyn Connect>,
+    leases: lease::Leases,
+    /// Set if the run was not begun: the code that says why.
+    refused: OnceLock<Exit>,
 }
 
 impl Engine {
@@ -128,7 +143,7 @@ impl Engine {
         let Parts { program, connect, vault, operator, clock, cancel, options, .. } = parts;
         Self {
             lines: Lines::new(
-                connect,
+                connect.clone(),
                 program.inventory.clone(),
                 vault.clone(),
                 recorder.clone(),
@@ -146,6 +161,9 @@ impl Engine {
             words,
             outs: Mutex::default(),
             guards: Mutex::default(),
+            connect,
+            leases: lease::Leases::default(),
+            refused: OnceLock::new(),
         }
     }
 }

@@ -54,7 +54,13 @@ enum Stop {
 /// The journal cannot be written; nothing was changed after that.
 pub async fn run(parts: Parts) -> Result<Ending, JournalError> {
     let engine = start(parts, "run")?;
-    finish(&engine, engine.sections().await).await
+    finish(&engine, carry_out(&engine).await).await
+}
+
+/// All sections, if nothing stands in the way of the first.
+async fn carry_out(engine: &Arc<Engine>) -> Result<(RunEnd, bool), JournalError> {
+    let needs = engine.needs().await;
+    if engine.may_begin(needs, true).await? { engine.sections().await } else { Ok((RunEnd::Refused, false)) }
 }
 
 /// What the operator said of steps that may or may not have run.
@@ -97,7 +103,7 @@ pub async fn resume(parts: Parts, dir: &RunDir, words: Words) -> Result<Ending, 
     let engine = Arc::new(engine);
     watch(&engine);
     let ended = match settled {
-        Ok(Settled { stuck: None, .. }) => engine.sections().await,
+        Ok(Settled { stuck: None, .. }) => carry_out(&engine).await,
         Ok(Settled { stuck: Some(end), .. }) => Ok((end, false)),
         Err(error) => Err(error),
     };
@@ -110,7 +116,13 @@ pub async fn resume(parts: Parts, dir: &RunDir, words: Words) -> Result<Ending, 
 /// As [`run`].
 pub async fn rollback_run(parts: Parts, old: &RunState) -> Result<Ending, JournalError> {
     let engine = start(parts, "rollback")?;
-    let ended = match engine.settle_reverts(&old.reverts).await {
+    let begins = engine.may_begin(engine.needs_of_back(old), false).await;
+    let settled = match begins {
+        Ok(true) => engine.settle_reverts(&old.reverts).await,
+        Ok(false) => Ok(Settled { stuck: Some(RunEnd::Refused), ..Settled::default() }),
+        Err(error) => Err(error),
+    };
+    let ended = match settled {
         Ok(Settled { stuck: Some(end), .. }) => Ok((end, false)),
         Ok(Settled { reverted, .. }) => {
             let mut old = old.clone();
@@ -130,8 +142,14 @@ pub async fn rollback_run(parts: Parts, old: &RunState) -> Result<Ending, Journa
 /// As [`run`].
 pub async fn rollback_checkpoint(parts: Parts, guest: &str, name: &str) -> Result<Ending, JournalError> {
     let engine = start(parts, "rollback")?;
-    let back = engine.back_to(guest, name, true, Firewall::Leave).await;
-    finish(&engine, back.map(|ok| ended_back(if ok { Back::Whole } else { Back::Failed }))).await
+    let ended = match engine.may_begin(engine.needs_of_hosts([&guest.to_string()]), false).await {
+        Ok(true) => {
+            let back = engine.back_to(guest, name, true, Firewall::Leave).await;
+            back.map(|ok| ended_back(if ok { Back::Whole } else { Back::Failed }))
+        }
+        other => other.map(|_| (RunEnd::Refused, false)),
+    };
+    finish(&engine, ended).await
 }
 
 fn ended_back(back: Back) -> (RunEnd, bool) {
@@ -189,6 +207,11 @@ async fn finish(engine: &Arc<Engine>, ended: Result<(RunEnd, bool), JournalError
         Ok((RunEnd::Done, unreachable)) => engine.retire_old_checkpoints().await.map(|()| (RunEnd::Done, unreachable)),
         other => other,
     };
+    // Whatever happened, nobody else shall wait for a lease to run out.
+    let ended = match engine.release_leases().await {
+        Ok(()) => ended,
+        Err(error) => ended.and(Err(error)),
+    };
     let took = Duration::from_millis(engine.clock.now().saturating_sub(begun));
     let ended = ended.and_then(|(end, unreachable)| {
         engine.recorder.record(Event::RunEnded { end, took }).map(|()| (end, unreachable))
@@ -204,6 +227,7 @@ async fn finish(engine: &Arc<Engine>, ended: Result<(RunEnd, bool), JournalError
         (RunEnd::Failed, true, false) => Exit::Unknown,
         _ => end.into(),
     };
+    let exit = engine.refused.get().copied().unwrap_or(exit);
     Ok(Ending { end, exit, state })
 }
 

@@ -453,6 +453,7 @@ impl Engine {
         if self.cancel.is_wanted() {
             return Err(Trouble::Interrupted);
         }
+        self.has_its_leases().await?;
         // A line that cannot be opened is no action begun: nothing is in flight then.
         self.ready(actor, what).await?;
         let line = if step.no_log { "(no_log)".to_string() } else { short(&what.line()) };

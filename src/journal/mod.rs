@@ -10,7 +10,7 @@ mod write;
 
 pub use dir::{RunDir, RunFate, StateDir};
 pub use read::{Journaled, read};
-pub use write::Journal;
+pub use write::{Journal, is_going};
 
 use std::path::PathBuf;
 

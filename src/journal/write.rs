@@ -64,6 +64,12 @@ impl Journal {
     }
 }
 
+/// True if another piton writes the journal in this folder, or if that cannot be told.
+pub fn is_going(dir: &RunDir) -> bool {
+    let path = dir.journal();
+    File::open(&path).map_or(true, |file| lock(&file, &path).is_err())
+}
+
 /// Held until the process ends, however it ends.
 fn lock(file: &File, path: &Path) -> Result<(), JournalError> {
     rustix::fs::flock(file, rustix::fs::FlockOperation::NonBlockingLockExclusive)

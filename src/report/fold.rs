@@ -68,6 +68,7 @@ impl RunView {
                 forecast: forecast.clone(),
                 checkpoint: checkpoint.clone(),
             }),
+            Event::Refused { problems } => self.problems.clone_from(problems),
             Event::Warning { text } => self.warnings.push(text.clone()),
             Event::Interrupted { count } => self.interrupts = self.interrupts.max(*count),
             Event::RunEnded { end, took } => self.end = Some((*end, *took)),

@@ -64,6 +64,10 @@ fn head(view: &RunView, title: &str) -> String {
              Look before you go on.</p>\n"
         ));
     }
+    for problem in &view.problems {
+        let (host, what, todo) = (text(&problem.host), text(&problem.what), text(&problem.todo));
+        out.push_str(&format!("<p class=\"failed\">not begun: {host}: {what} ({todo})</p>\n"));
+    }
     for warning in &view.warnings {
         out.push_str(&format!("<p class=\"warning\">warning: {}</p>\n", text(warning)));
     }
@@ -219,7 +223,7 @@ fn item(step: &StepView, task: &TaskView) -> String {
 fn class_of(end: RunEnd) -> &'static str {
     match end {
         RunEnd::Done => "ok",
-        RunEnd::Failed | RunEnd::RolledBack | RunEnd::Interrupted | RunEnd::Reverted => "failed",
+        RunEnd::Failed | RunEnd::RolledBack | RunEnd::Interrupted | RunEnd::Reverted | RunEnd::Refused => "failed",
         RunEnd::RollbackFailed | RunEnd::Unknown => "unknown",
     }
 }

@@ -58,6 +58,10 @@ fn head(view: &RunView) -> String {
         out.push_str(&format!("\n**UNKNOWN**: step \"{}\" on {}", text(&step.name), text(&task.key.host)));
         out.push_str(": nobody saw whether it was done. Look before you go on.\n");
     }
+    for problem in &view.problems {
+        let (host, what, todo) = (text(&problem.host), text(&problem.what), text(&problem.todo));
+        out.push_str(&format!("\n**not begun**: {host}: {what} ({todo})\n"));
+    }
     for warning in &view.warnings {
         out.push_str(&format!("\n> warning: {}\n", text(warning)));
     }

@@ -17,6 +17,7 @@ pub fn sentence(end: RunEnd) -> &'static str {
         RunEnd::Unknown => "the outcome of a step is UNKNOWN",
         RunEnd::Interrupted => "interrupted by the operator",
         RunEnd::Reverted => "a change was not confirmed in time, and the host took it back: it is as before that step",
+        RunEnd::Refused => "not begun; nothing was changed",
     }
 }
 

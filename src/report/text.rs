@@ -6,7 +6,7 @@ use super::paint::Paint;
 use super::view::{ActionView, RunView, Start, TaskView};
 use super::{plan, summary};
 use crate::cmd::Ended;
-use crate::event::{ActionResult, Event, Outcome, Stamped};
+use crate::event::{ActionResult, Event, Outcome, Problem, Stamped};
 use crate::key::TaskKey;
 use std::time::Duration;
 
@@ -80,6 +80,13 @@ impl Text {
             Event::Warning { text } => vec![format!("{} {}", paint.yellow("warning:"), clean::line(text))],
             Event::Disconnected { host, why } => {
                 vec![self.row(&paint.yellow("line"), 4, host, &format!("ended: {}", clean::line(why)))]
+            }
+            Event::Refused { problems } => {
+                let lines = |p: &Problem| {
+                    let first = self.row(&paint.red("problem"), 7, &p.host, &clean::line(&p.what));
+                    std::iter::once(first).chain(indented(&clean::line(&p.todo))).collect::<Vec<_>>()
+                };
+                problems.iter().flat_map(lines).collect()
             }
             Event::CheckpointFailed { guest, why, .. } => {
                 let text = format!("no checkpoint, so nothing is changed: {}", clean::line(why));
@@ -160,6 +167,10 @@ impl Text {
             Event::Connected { host, via, took } => {
                 vec![self.row(&paint.dim("line"), 4, host, &paint.dim(&format!("by {via}, {}", span(*took))))]
             }
+            Event::LeaseTaken { node, .. } => {
+                vec![self.row(&paint.dim("lease"), 5, node, &paint.dim("taken: no other operator's run changes it"))]
+            }
+            Event::LeaseReleased { node } => vec![self.row(&paint.dim("lease"), 5, node, &paint.dim("given back"))],
             Event::ActionStarted { task, line, .. } => {
                 vec![self.row("", 0, &task.host, &paint.dim(&format!("$ {}", clean::line(line))))]
             }

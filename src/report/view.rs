@@ -1,6 +1,6 @@
 //! What reports know of a run: sections, steps, tasks, checkpoints. Filled by [`super::fold`].
 
-use crate::event::{ActionResult, Coverage, Forecast, Outcome, RunEnd};
+use crate::event::{ActionResult, Coverage, Forecast, Outcome, Problem, RunEnd};
 use crate::key::{RunId, StepKey, TaskKey};
 use crate::modules::{Change, Nature, Undo};
 use serde_json::Value;
@@ -25,6 +25,8 @@ pub struct RunView {
     pub forecasts: Vec<ForecastView>,
     /// Warnings in order.
     pub warnings: Vec<String>,
+    /// Why it was not begun.
+    pub problems: Vec<Problem>,
     /// Lines that were lost: host and how it was noticed.
     pub lost: Vec<(String, String)>,
     /// How often the operator asked to stop.

@@ -16,6 +16,7 @@ fn exit_codes() {
   6  a step failed and the way back failed too: a person is needed
   7  a host could not be reached, and nothing was changed
   8  this machine: the journal cannot be written, a disk is full, a program is missing
+  9  another operator has the node: nothing was changed
  10  a change cut the line or was not confirmed, and the host took it back: it is as before
  70  a defect of piton: please report it
 ",

@@ -3,7 +3,9 @@
 mod confirm;
 mod deadman;
 mod faults;
+mod lease;
 mod policy;
+mod preflight;
 mod resume;
 mod steps;
 mod world;

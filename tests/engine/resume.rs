@@ -48,6 +48,7 @@ async fn run_until_death(world: &World, dir: &RunDir) {
     let _ = running.await;
     // The tasks of the hosts die with it.
     tokio::task::yield_now().await;
+    no_child_has_our_files();
 }
 
 /// An operator who resumes until it is done: where piton asks, it looks at the world and answers.

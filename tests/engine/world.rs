@@ -23,7 +23,9 @@ use piton::transport::{Batch, Boxed, Connect, Remote, TransportError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -63,6 +65,14 @@ pub struct Inside {
     pub reverts: BTreeMap<String, super::deadman::Deadman>,
     /// True once a call met one of the deaths.
     pub dead: Arc<tokio::sync::Notify>,
+    /// Hosts that cannot be connected to, and hosts where nobody may become anybody.
+    pub down: BTreeSet<String>,
+    pub no_sudo: BTreeSet<String>,
+    /// Host of every batch, in order.
+    pub batches: Vec<String>,
+    /// Where the nodes' lease files are, a folder a host, and the moment that their clocks start from.
+    pub leases: Option<PathBuf>,
+    pub epoch: Option<tokio::time::Instant>,
 }
 
 /// The world: shared by the transport and the test.
@@ -135,17 +145,55 @@ impl World {
                 Output::of(0, "", "")
             }
             ["sh", "-c", _, "sh", folder, word] => super::deadman::told(&mut inside, host, folder, word),
-            ["stuck", ..] => Output::of(0, "", ""),
             ["add", name] => {
                 let value = inside.values.entry((host.into(), (*name).into())).or_insert_with(|| "0".into());
                 *value = (value.parse::<u32>().unwrap() + 1).to_string();
                 Output::of(0, &format!("now {value}\n"), "")
+            }
+            ["true"] if cmd.user.is_some() && inside.no_sudo.contains(host) => {
+                let user = cmd.user.clone().unwrap_or_default();
+                return Err(TransportError::Become { host: host.into(), user, why: "no".into() });
+            }
+            ["true"] | ["nap", _] | ["stuck", ..] => Output::of(0, "", ""),
+            ["sh", "-c", _, "piton-lease", ..] => on_node(&inside, host, &words),
+            ["sh", "-c", text] if text.contains("/etc/network/interfaces") => {
+                let said = inside.values.get(&(host.to_string(), "look".to_string()));
+                Output::of(0, said.map_or("now 0\n", String::as_str), "")
             }
             ["fail", code] => Output::of(code.parse().unwrap(), "", "it said no\n"),
             other => panic!("the world has no command {other:?}"),
         };
         if fault == Some(Fault::LostAfter) { Err(lost()) } else { Ok(output) }
     }
+}
+
+/// Held while a child has our open files: between its fork and its exec a journal that we close stays locked.
+static FORKING: Mutex<()> = Mutex::new(());
+
+/// What a program says.
+pub fn said(command: &mut Command) -> std::process::Output {
+    let held = FORKING.lock().unwrap();
+    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(held);
+    child.wait_with_output().unwrap()
+}
+
+/// From here on a journal that was closed is closed in every child too.
+pub fn no_child_has_our_files() {
+    drop(FORKING.lock().unwrap());
+}
+
+/// The real script about leases, in a folder of the test's and with the paused clock's time.
+fn on_node(inside: &Inside, host: &str, words: &[&str]) -> Output {
+    let [_, _, script, name, verb, _, rest @ ..] = words else { panic!("{words:?}") };
+    let dir = inside.leases.as_ref().expect("a folder for leases").join(host);
+    let now = 1_795_400_000 + inside.epoch.expect("an epoch").elapsed().as_secs();
+    let script = format!("date() {{ echo {now}; }}\n{script}");
+    let mut command = Command::new("sh");
+    command.args(["-c", &script, name, verb]).arg(dir).args(rest);
+    let said = said(&mut command);
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    Output::of(said.status.code().unwrap(), &text(&said.stdout), &text(&said.stderr))
 }
 
 struct Line {
@@ -166,6 +214,7 @@ impl Remote for Line {
         Box::pin(async move {
             // A step to another task, so that hosts really interleave.
             tokio::task::yield_now().await;
+            self.world.0.lock().unwrap().batches.push(self.host.clone());
             let mut out: Vec<Result<Output, TransportError>> = Vec::new();
             for cmd in &batch.cmds {
                 let (fault, dead) = {
@@ -175,6 +224,11 @@ impl Remote for Line {
                 if fault == Some(Fault::DieBefore) {
                     dead.notify_one();
                     std::future::pending::<()>().await;
+                }
+                if let [nap, seconds] = &cmd.argv[..]
+                    && nap == "nap"
+                {
+                    tokio::time::sleep(Duration::from_secs(seconds.parse().unwrap())).await;
                 }
                 let lost = out.iter().find_map(|r| r.as_ref().err().cloned());
                 out.push(lost.map_or_else(|| self.world.call(&self.host, cmd), Err));
@@ -221,7 +275,8 @@ impl Connect for World {
                 return Err(TransportError::Unreachable { host: host.into(), why: "it is away".into(), hint: None });
             }
             self.0.lock().unwrap().connects += 1;
-            if self.0.lock().unwrap().faults.get(&number) == Some(&Fault::Unreachable) {
+            let inside = self.0.lock().unwrap();
+            if inside.faults.get(&number) == Some(&Fault::Unreachable) || inside.down.contains(host) {
                 return Err(TransportError::Unreachable { host: host.into(), why: "a fault".into(), hint: None });
             }
             Ok(Arc::new(Line { host: host.into(), world: self.clone() }) as Arc<dyn Remote>)
@@ -571,6 +626,8 @@ pub fn parts(world: &World, program: &Program, dir: &RunDir, answers: Vec<String
             keep: 3,
             state: None,
             vars: Value::Null,
+            lease: None,
+            preflight: false,
         },
     }
 }

@@ -203,6 +203,7 @@ async fn a_secret_is_where_it_was_sent_and_nowhere_else() {
     keep("not-the-password");
     let wrong = drive.tell(&["run", "@canary", "--only", "guest/as-root"]);
     assert_ne!(wrong.code, 0);
-    assert!(wrong.why().contains("password") && wrong.why().contains("sudo"), "{}", wrong.why());
+    let why = format!("{:?}", wrong.problems());
+    assert!(why.contains("password") && why.contains("sudo"), "{why}");
     assert!(!format!("{wrong:?}").contains("not-the-password"));
 }

@@ -164,7 +164,9 @@ async fn a_journal_that_cannot_be_written_stops_the_run_before_the_next_change()
         .args([
             "sh",
             "-c",
-            "mount -t tmpfs -o size=100k tmpfs \"$PITON_STATE_DIR\" && exec \"$0\" run runbooks/many.yml",
+            "mount -t tmpfs -o size=60m tmpfs \"$PITON_STATE_DIR\" && cd \"$PITON_STATE_DIR\" && {
+             until grep -qs section_started runs/*/journal.jsonl; do sleep 0.01; done
+             head -c 62799872 /dev/zero > full; } & exec \"$0\" run runbooks/many.yml",
         ])
         .arg(PITON)
         .current_dir(drive.project())

@@ -1,7 +1,7 @@
 //! piton as a person drives it: a project, a state directory and a lab; and what hosts look like, to compare.
 
 use crate::ground::{Ground, PITON, Said};
-use piton::event::{Event, Outcome, RunEnd, Stamped};
+use piton::event::{Event, Outcome, Problem, RunEnd, Stamped};
 use piton::lab::{self, Lever, Reply};
 use std::collections::BTreeMap;
 use std::fs;
@@ -22,7 +22,8 @@ pub struct Told {
     pub err: String,
 }
 
-/// Path or API path, and what is there. Two of them are equal if nothing was changed, not even a time.
+/// Path or API path, and what is there. Two of them are equal if nothing was changed, not even a time (but that of
+/// `/var/lib`, where leases come and go).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Looks(pub BTreeMap<String, String>);
 
@@ -99,6 +100,10 @@ impl Drive {
             .map(|line| line.split_once('\t').unwrap())
             .map(|(path, about)| (path.to_string(), about.trim_end().to_string()))
             .collect();
+        // A run leases the node: a folder in here comes and goes, so the time says nothing. What is in it is looked at.
+        if let Some(about) = all.get_mut("var/lib") {
+            *about = about.split(' ').take(2).collect::<Vec<_>>().join(" ");
+        }
         for line in digests.lines() {
             let (digest, path) = line.split_once("  ").unwrap();
             all.get_mut(path).unwrap().push_str(&format!(" {digest}"));
@@ -202,6 +207,12 @@ impl Told {
             _ => None,
         })
         .unwrap_or_default()
+    }
+
+    /// Why it was not begun.
+    pub fn problems(&self) -> Vec<Problem> {
+        self.find(|e| if let Event::Refused { problems } = e { Some(problems.clone()) } else { None })
+            .unwrap_or_default()
     }
 
     pub fn end(&self) -> Option<RunEnd> {

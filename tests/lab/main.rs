@@ -13,6 +13,7 @@ mod guests;
 mod job;
 mod kill;
 mod ladder;
+mod lease;
 mod lifecycle;
 mod lost;
 mod proxmox;
