@@ -484,6 +484,7 @@ fn host(name: &str) -> Host {
         user: None,
         port: None,
         local: false,
+        transport: piton::load::inventory::Transport::Auto,
         r#become: false,
         become_password: None,
         role: None,
