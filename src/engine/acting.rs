@@ -131,7 +131,7 @@ impl Engine {
         let host = self.place(&actor.asker.host, cmd.at)?;
         let mut cmd = actor.asker.dress(cmd.clone());
         cmd.timeout = cmd.timeout.or(actor.timeout);
-        let line = cmd.line();
+        let line = short(&cmd.line());
         let mut fresh = false;
         let output = loop {
             let remote = self.lines.remote(&host).await?;
@@ -161,8 +161,8 @@ impl Engine {
         let result = ActionResult {
             ended: Some(output.ended),
             message,
-            stdout: cut(&output.stdout.text()),
-            stderr: cut(&output.stderr.text()),
+            stdout: cut(&output.stdout.text(), output.stdout.total),
+            stderr: cut(&output.stderr.text(), output.stderr.total),
             ..ActionResult::default()
         };
         Ok(Done { ok: output.ok(), result, output: Some(output), answer: None })
@@ -181,7 +181,12 @@ impl Engine {
                     status: Some(answer.status),
                     upid: answer.task.as_ref().map(|t| t.upid.clone()),
                     message: if ok { String::new() } else { answer.message() },
-                    stdout: answer.task.as_ref().map(|t| cut(&t.log.join("\n"))).unwrap_or_default(),
+                    stdout: answer
+                        .task
+                        .as_ref()
+                        .map(|t| t.log.join("\n"))
+                        .map(|log| cut(&log, log.len() as u64))
+                        .unwrap_or_default(),
                     ..ActionResult::default()
                 };
                 if let Some(task) = answer.task.as_ref().filter(|t| t.exitstatus.starts_with("WARNINGS")) {
@@ -197,7 +202,7 @@ impl Engine {
                 Ok(Done { ok, result, output: None, answer: None })
             }
             Err(error) if error.is_unknown() => {
-                Err(Trouble::Unknown(format!("{error}; in flight was: {}", call.line())))
+                Err(Trouble::Unknown(format!("{error}; in flight was: {}", short(&call.line()))))
             }
             Err(error) => Ok(Done::failed(error.to_string())),
         }
@@ -217,18 +222,40 @@ impl Engine {
 fn last_words(output: &Output) -> String {
     for stream in [&output.stderr, &output.stdout] {
         if let Some(line) = stream.text().lines().rev().find(|l| !l.trim().is_empty()) {
-            return format!(": {}", line.trim());
+            return format!(": {}", short(line.trim()));
         }
     }
     String::new()
 }
 
-/// At most 4 KiB of a text, cut at a character.
-fn cut(text: &str) -> String {
+/// One line for people: a host can say a megabyte without a newline, and a command can be as long.
+pub(super) fn short(line: &str) -> String {
+    const MOST: usize = 1000;
+    match line.char_indices().nth(MOST) {
+        None => line.to_string(),
+        Some((end, _)) => format!("{} ... ({} more bytes)", &line[..end], line.len() - end),
+    }
+}
+
+/// At most 4 KiB of a text of which `total` bytes came, cut at a character.
+fn cut(text: &str, total: u64) -> String {
     const MOST: usize = 4096;
     if text.len() <= MOST {
         return text.to_string();
     }
     let end = (0..=MOST).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0);
-    format!("{}\n({} more bytes)", &text[..end], text.len() - end)
+    format!("{}\n({} more bytes)", &text[..end], total.saturating_sub(end as u64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_host_says_in_one_endless_line_is_told_shortly() {
+        let output = Output::of(1, &"ä".repeat(500_000), "");
+        let want = format!(": {} ... (998000 more bytes)", "ä".repeat(1000));
+        assert_eq!(last_words(&output), want);
+        assert_eq!(cut(&"x".repeat(5000), 100_000), format!("{}\n(95904 more bytes)", "x".repeat(4096)));
+    }
 }

@@ -321,7 +321,15 @@ impl Engine {
             OnFailure::Rollback => true,
             OnFailure::Ask => {
                 let text = format!("roll back what the section `{}` changed?", section.name);
-                self.operator.ask("", &PromptKind::Confirm(text)).await.is_ok_and(|answer| answer == "yes")
+                match self.operator.ask("", &PromptKind::Confirm(text)).await {
+                    Ok(answer) => answer == "yes",
+                    Err(nobody) => {
+                        let text =
+                            format!("`on_failure: ask`, but nobody was asked, so nothing was taken back: {nobody}");
+                        self.recorder.record(Event::Warning { text })?;
+                        false
+                    }
+                }
             }
         };
         if !wanted {

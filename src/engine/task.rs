@@ -1,7 +1,7 @@
 //! One step on one host: probe, decide, checkpoint, write down, act, probe again.
 
 use super::Engine;
-use super::acting::{Actor, Done};
+use super::acting::{Actor, Done, short};
 use super::asking::Asker;
 use super::cancel::Level;
 use super::out;
@@ -455,7 +455,7 @@ impl Engine {
         }
         // A line that cannot be opened is no action begun: nothing is in flight then.
         self.ready(actor, what).await?;
-        let line = if step.no_log { "(no_log)".to_string() } else { what.line() };
+        let line = if step.no_log { "(no_log)".to_string() } else { short(&what.line()) };
         self.recorder.record(Event::ActionStarted { task: task.clone(), change, action, line })?;
         let begun = Instant::now();
         let done = self.act(actor, what).await;

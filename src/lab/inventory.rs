@@ -20,7 +20,7 @@ pub fn inventory(layout: &Layout, lab: &LabFile) -> String {
          \x20 dmz:\n    bridge: vmbr2\n    cidr: 10.10.0.0/24\n    node_address: 10.10.0.1/24\n\
          groups:\n  media:\n    hosts: [extranet, intranet]\n\
          vars:\n  site: lab\n\
-         secrets:\n  npm_password:\n    file: {secret}\n",
+         secrets:\n  npm_password:\n    file: {secret}\n  npm_db:\n    file: {secret}\n",
         config = quoted(&format!("{dir}/ssh_config")),
         secret = quoted(&format!("{dir}/secret")),
         ext = vmid("extranet"),

@@ -51,7 +51,12 @@ impl Tally {
         let told: Vec<String> = parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
         let told = if told.is_empty() { "nothing to do".to_string() } else { told.join(", ") };
         let mut out = vec![String::new(), format!("{} {told}", paint.bold("Plan:"))];
-        let guests: Vec<&str> = view.forecasts.iter().filter_map(|f| f.checkpoint.as_deref()).collect();
+        let mut guests: Vec<&str> = Vec::new();
+        for guest in view.forecasts.iter().filter_map(|f| f.checkpoint.as_deref()) {
+            if !guests.contains(&guest) {
+                guests.push(guest);
+            }
+        }
         if !guests.is_empty() {
             out.push(format!("  checkpoints before the first change: {}", clean::line(&guests.join(", "))));
         }

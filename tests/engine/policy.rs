@@ -71,8 +71,11 @@ async fn asking_needs_somebody() {
         world.set("a", "x", "old");
         let steps = vec![switch("x", "1"), peek("x", "never")];
         let program = program(vec![section(OnFailure::Ask, steps)]);
-        go_with(&world, program, answers.clone(), Cancel::default()).await;
+        let left = go_with(&world, program, answers.clone(), Cancel::default()).await;
         assert_eq!(world.get("a", "x"), Some(value.into()), "{answers:?}");
+        let warned =
+            left.seen.iter().any(|e| matches!(e, Event::Warning { text } if text.contains("nobody was asked")));
+        assert_eq!(warned, answers.is_empty());
     }
 }
 
