@@ -17,7 +17,7 @@ demo: build
 
 test:
 	@sh .ci/packages sshd:openssh-server curl:curl perl:perl-base unshare:util-linux tcsh:tcsh posh:posh \
-	    busybox:busybox sudo:sudo newuidmap:uidmap
+	    busybox:busybox sudo:sudo newuidmap:uidmap openssl:openssl script:bsdutils
 	cargo test --locked
 
 check:

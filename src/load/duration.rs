@@ -4,30 +4,7 @@ use std::time::Duration;
 
 /// Reads a duration; a bare number counts seconds. `None` if it is none, or longer than 366 days.
 pub fn parse(text: &str) -> Option<Duration> {
-    let text = text.trim();
-    if text.is_empty() {
-        return None;
-    }
-    let mut rest = text;
-    let mut total = 0u64;
-    while !rest.is_empty() {
-        let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-        let number: u64 = rest[..digits].parse().ok()?;
-        rest = &rest[digits..];
-        let unit = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_alphabetic()).len();
-        let millis = match &rest[..unit] {
-            "ms" => 1,
-            "s" => 1000,
-            "" if digits == text.len() => 1000,
-            "m" | "min" => 60_000,
-            "h" => 3_600_000,
-            "d" => 86_400_000,
-            _ => return None,
-        };
-        rest = &rest[unit..];
-        total = total.checked_add(number.checked_mul(millis)?)?;
-    }
-    (total <= 366 * 86_400_000).then(|| Duration::from_millis(total))
+    crate::modules::read_duration(text).filter(|time| *time <= Duration::from_secs(366 * 86_400))
 }
 
 /// A time as people write it: `340ms`, `12s`, `3m20s`, `1h05m`.

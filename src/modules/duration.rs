@@ -16,31 +16,48 @@ impl Length {
         Self(Duration::from_secs(seconds))
     }
 
-    /// From `500ms`, `3s`, `5m`, `1h`, `2d` or a plain number of seconds.
+    /// From `500ms`, `3s`, `5m`, `1h30m`, `2d` or a plain number of seconds.
     ///
     /// # Errors
     /// What is wrong with the text, with advice.
     pub fn parse(text: &str) -> Result<Self, String> {
         let text = text.trim();
-        let wrong = || format!("`{text}` is not a length of time: write it like 500ms, 30s, 5m or 1h");
-        let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-        let (number, unit) = text.split_at(split);
-        let number: u64 = number.parse().map_err(|_| wrong())?;
-        let millis = match unit {
-            "ms" => 1,
-            "" | "s" => 1_000,
-            "m" | "min" => 60_000,
-            "h" => 3_600_000,
-            "d" => 86_400_000,
-            _ => return Err(wrong()),
-        };
-        let length = number.checked_mul(millis).map(Duration::from_millis).ok_or_else(wrong)?;
+        let wrong = || format!("`{text}` is not a length of time: write it like 500ms, 30s, 5m or 1h30m");
+        let length = read_duration(text).ok_or_else(wrong)?;
         if length > Duration::from_secs(7 * 86_400) {
             Err(format!("`{text}` is more than 7 days"))
         } else {
             Ok(Self(length))
         }
     }
+}
+
+/// Reads a length of time: `500ms`, `3s`, `1h30m`, or a bare number of seconds. The one reader of all of them.
+pub fn read_duration(text: &str) -> Option<Duration> {
+    let text = text.trim();
+    if text.is_empty() {
+        return None;
+    }
+    let mut rest = text;
+    let mut total = 0u64;
+    while !rest.is_empty() {
+        let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let number: u64 = rest[..digits].parse().ok()?;
+        rest = &rest[digits..];
+        let unit = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_alphabetic()).len();
+        let millis = match &rest[..unit] {
+            "ms" => 1,
+            "s" => 1000,
+            "" if digits == text.len() => 1000,
+            "m" | "min" => 60_000,
+            "h" => 3_600_000,
+            "d" => 86_400_000,
+            _ => return None,
+        };
+        rest = &rest[unit..];
+        total = total.checked_add(number.checked_mul(millis)?)?;
+    }
+    Some(Duration::from_millis(total))
 }
 
 impl fmt::Display for Length {
@@ -98,7 +115,7 @@ impl JsonSchema for Length {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": ["string", "integer"], "pattern": "^[0-9]+(ms|s|m|min|h|d)?$", "minimum": 0 })
+        json_schema!({ "type": ["string", "integer"], "pattern": "^([0-9]+|([0-9]+(ms|s|min|m|h|d))+)$", "minimum": 0 })
     }
 }
 
@@ -108,7 +125,9 @@ mod tests {
 
     #[test]
     fn units_are_read_and_written_back() {
-        for (text, shown) in [("500ms", "500ms"), ("90", "90s"), ("5m", "5m"), ("3600s", "1h"), ("0", "0s")] {
+        for (text, shown) in
+            [("500ms", "500ms"), ("90", "90s"), ("5m", "5m"), ("1h30m", "90m"), ("3600s", "1h"), ("0", "0s")]
+        {
             assert_eq!(Length::parse(text).unwrap().to_string(), shown);
         }
         for wrong in ["", "s", "-1s", "1.5s", "3 weeks", "8d", "99999999999999999999"] {

@@ -41,7 +41,7 @@ mod write;
 pub use change::{
     Action, Change, Content, Diff, FetchFile, Owner, PromptKind, PutFile, PutTree, Revert, Undo, ValueChange,
 };
-pub use duration::Length;
+pub use duration::{Length, read_duration};
 pub use erased::{Decision, Erased, Instance, Of, ParamError};
 pub use local::{LocalBody, LocalFile, Want, inside};
 pub use mode::Mode;
