@@ -144,10 +144,6 @@ impl Text {
             }
             // Plain ways are for `-v`; another one is worth a line.
             event @ Event::Connected { via, .. } if !matches!(via.as_str(), "ssh" | "local") => self.detail(event),
-            Event::RevertFired { task, failed: None, .. } => {
-                let text = "took the change back by itself: it is as before";
-                vec![self.row(&paint.green("reverted"), 8, &task.host, text)]
-            }
             event if verbose => self.detail(event),
             _ => Vec::new(),
         }
