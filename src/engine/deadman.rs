@@ -27,7 +27,7 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// Between two looks at a host.
 const PAUSE: Duration = Duration::from_millis(500);
 /// How long after the revert is due a host may still be away, or busy with it, before nobody claims to know.
-const MARGIN: Duration = Duration::from_mins(1);
+const MARGIN: Duration = Duration::from_secs(60);
 
 /// A host that will take changes back.
 #[derive(Debug)]

@@ -61,12 +61,11 @@ pub fn told(inside: &mut Inside, host: &str, folder: &str, word: &str) -> Output
     }
     match (word, state) {
         (_, None) => Output::of(0, "gone\n", ""),
-        ("status", Some(state)) => Output::of(0, &format!("{state}\n"), ""),
         ("disarm", Some("armed")) => {
             inside.reverts.remove(folder);
             Output::of(0, "disarmed\n", "")
         }
-        ("disarm", Some(state)) => Output::of(0, &format!("{state}\n"), ""),
+        ("status" | "disarm", Some(state)) => Output::of(0, &format!("{state}\n"), ""),
         ("now", Some("armed")) => {
             fire(inside, folder);
             Output::of(0, "", "")
