@@ -18,6 +18,8 @@ pub mod clock;
 pub mod connect;
 mod follow;
 mod guard;
+mod job;
+mod job_script;
 mod ladder;
 mod lines;
 pub mod operator;
@@ -48,7 +50,7 @@ use lines::Lines;
 use operator::Operator;
 use recorder::Recorder;
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Mutex, Semaphore};
@@ -116,6 +118,8 @@ pub struct Engine {
     words: Words,
     /// What steps registered, by host.
     outs: Mutex<BTreeMap<String, Map<String, Value>>>,
+    /// Hosts and users whose old jobs were seen to.
+    swept: Mutex<BTreeSet<(String, Option<String>)>>,
     /// Checkpoints already seen to, by section and guest.
     guards: Mutex<Guards>,
 }
@@ -142,6 +146,7 @@ impl Engine {
             before,
             words,
             outs: Mutex::default(),
+            swept: Mutex::default(),
             guards: Mutex::default(),
         }
     }

@@ -30,6 +30,7 @@ pub const KEYS: &[&str] = &[
     "no_log",
     "run_once",
     "timeout",
+    "durable",
 ];
 
 /// Reads a step; `None` if it has no module.
@@ -99,6 +100,7 @@ pub(super) fn step(loader: &mut Loader<'_>, node: &Node, around: &Inherited) -> 
     let delay = node.get("delay").and_then(|n| time(n, "delay", d));
     let timeout = node.get("timeout").and_then(|n| time(n, "timeout", d));
     let (ignore_errors, no_log, run_once) = (flag("ignore_errors", d), flag("no_log", d), flag("run_once", d));
+    let durable = flag("durable", d);
     let Some((module, module_key, params)) = module else {
         if !strange {
             let names: Vec<&str> = table::names().collect();
@@ -110,6 +112,14 @@ pub(super) fn step(loader: &mut Loader<'_>, node: &Node, around: &Inherited) -> 
         }
         return None;
     };
+    if durable && !matches!(module.name(), "command" | "script") {
+        let span = node.get("durable").map_or(first, |n| n.span);
+        loader.diagnostics.push(
+            Diagnostic::error("P0301", span, format!("a `{}` step has no key `durable`", module.name()))
+                .label("only `command` and `script` have it")
+                .hint("leave it out: tasks of Proxmox run on by themselves, and other steps are short"),
+        );
+    }
     Some(RawStep {
         span: first,
         id,
@@ -129,6 +139,7 @@ pub(super) fn step(loader: &mut Loader<'_>, node: &Node, around: &Inherited) -> 
         failed_when,
         no_log,
         run_once,
+        durable,
     })
 }
 
@@ -155,7 +166,7 @@ fn unknown(key: &Key, has_module: bool) -> Diagnostic {
             .label("not here")
             .hint(instead);
     }
-    if matches!(key.name.as_str(), "confirm_within" | "durable") {
+    if key.name == "confirm_within" {
         return Diagnostic::error("P0301", key.span, format!("a step has no key `{}`", key.name))
             .label("unknown key")
             .hint("this comes in a later version");

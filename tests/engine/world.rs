@@ -379,6 +379,7 @@ pub fn step(name: &str, module: &'static dyn Erased, params: Value) -> Step {
         failed_when: None,
         no_log: false,
         run_once: false,
+        durable: false,
         timeout: None,
         vars: vec![],
         inputs: vec![],
