@@ -324,7 +324,9 @@ impl RunState {
 
     /// True if a task still has to see the end of this job.
     pub fn awaits_job(&self, name: &str) -> bool {
-        self.tasks.values().any(|t| t.job.as_deref() == Some(name) && !matches!(&t.state, TaskState::Ended(o) if !o.stops()))
+        self.tasks
+            .values()
+            .any(|t| t.job.as_deref() == Some(name) && !matches!(&t.state, TaskState::Ended(o) if !o.stops()))
     }
 
     /// Tasks whose last action was sent and never seen to end.

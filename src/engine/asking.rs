@@ -94,7 +94,12 @@ impl Engine {
         Ok(answers.into_iter().flatten().collect())
     }
 
-    pub(super) async fn look(&self, asker: &Asker, host: &str, cmds: Vec<Cmd>) -> Result<Vec<crate::cmd::Output>, Trouble> {
+    pub(super) async fn look(
+        &self,
+        asker: &Asker,
+        host: &str,
+        cmds: Vec<Cmd>,
+    ) -> Result<Vec<crate::cmd::Output>, Trouble> {
         let mut patience = self.patience_of(asker);
         loop {
             let remote = match asker.patient {

@@ -27,6 +27,17 @@ const LOOKS: u32 = 10;
 /// Tenths of a second that a job's processes get to end by themselves.
 const GRACE: u32 = 30;
 
+/// How a job came to its end.
+#[derive(Debug)]
+pub enum JobEnd {
+    /// It was seen to end, or was killed; this is all that it printed.
+    Ended(Output),
+    /// It never began, and never will.
+    Never,
+    /// It began, and neither runs nor left an exit status.
+    Gone,
+}
+
 /// What was brought of a job's output so far.
 #[derive(Debug, Default)]
 struct Brought {
@@ -74,21 +85,17 @@ impl Engine {
             return Ok(Done::failed(started.complaint()));
         }
         match self.follow_job(actor, name, begun).await? {
-            Some(output) => self.ran(output),
-            None => Ok(Done::failed("the job did not begin")),
+            JobEnd::Ended(output) => self.ran(output),
+            JobEnd::Never => Ok(Done::failed("the job did not begin")),
+            JobEnd::Gone => Err(vanished(name)),
         }
     }
 
-    /// Follows a job that may be there; `None` if it never began, and never will.
+    /// Follows a job that may be there to its end.
     ///
     /// # Errors
     /// [`Trouble::Unknown`] if its end cannot be seen; [`Trouble::Interrupted`] once it was killed.
-    pub(super) async fn follow_job(
-        &self,
-        actor: &Actor,
-        name: &str,
-        begun: Instant,
-    ) -> Result<Option<Output>, Trouble> {
+    pub(super) async fn follow_job(&self, actor: &Actor, name: &str, begun: Instant) -> Result<JobEnd, Trouble> {
         let mut brought = Brought::default();
         let mut pause = PAUSES.0;
         let mut new = 0;
@@ -112,17 +119,18 @@ impl Engine {
                 continue;
             }
             match (look.state, killed) {
-                (JobState::Done(_) | JobState::Gone, Some(ended)) => return Ok(Some(self.whole(brought, ended, begun))),
-                (JobState::Done(code), None) => return Ok(Some(self.whole(brought, Ended::Code(code), begun))),
-                (JobState::Gone, None) => {
-                    let why = "vanished: the host was restarted, or somebody killed it";
-                    return Err(Trouble::Unknown(format!("the job {name} {why}; what it did is not known")));
+                (JobState::Done(_) | JobState::Gone, Some(ended)) => {
+                    return Ok(JobEnd::Ended(self.whole(brought, ended, begun)));
                 }
-                (JobState::Absent, _) if new == 0 && brought.at == (0, 0) => return Ok(None),
+                (JobState::Done(code), None) => {
+                    return Ok(JobEnd::Ended(self.whole(brought, Ended::Code(code), begun)));
+                }
+                (JobState::Gone, None) => return Ok(JobEnd::Gone),
+                (JobState::Absent, _) if new == 0 && brought.at == (0, 0) => return Ok(JobEnd::Never),
                 (JobState::Absent, _) => {
                     return Err(Trouble::Unknown(format!("the folder of the job {name} is gone from the host")));
                 }
-                (JobState::New, _) if new >= LOOKS && self.never_began(actor, name).await? => return Ok(None),
+                (JobState::New, _) if new >= LOOKS && self.never_began(actor, name).await? => return Ok(JobEnd::Never),
                 (JobState::New, _) => new += 1,
                 (JobState::Running, _) => new = new.max(1),
             }
@@ -169,9 +177,8 @@ impl Engine {
             run == self.options.run || matches!(fate, Some(RunFate::Ended(RunEnd::Done | RunEnd::RolledBack)))
         };
         let old = job_script::read_list(&listed).into_iter();
-        let old = old.filter(|(name, state)| {
-            matches!(state, JobState::Done(_) | JobState::Gone) && over(name) && !kept(name)
-        });
+        let old = old
+            .filter(|(name, state)| matches!(state, JobState::Done(_) | JobState::Gone) && over(name) && !kept(name));
         let old: Vec<String> = old.map(|(name, _)| name).collect();
         if !old.is_empty() {
             self.job_call(asker, job_script::clear(&old)).await?;
@@ -204,6 +211,12 @@ impl Engine {
         let (stdout, stderr) = (concealed(brought.out), concealed(brought.err));
         Output { ended, stdout, stderr, took: begun.elapsed() }
     }
+}
+
+/// What is said of a job that is gone.
+pub fn vanished(name: &str) -> Trouble {
+    let why = "vanished: the host was restarted, or somebody killed it";
+    Trouble::Unknown(format!("the job {name} {why}; what it did is not known"))
 }
 
 /// The job is on the host, whatever became of the line.

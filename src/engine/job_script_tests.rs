@@ -79,8 +79,7 @@ fn a_job_runs_once_however_often_it_is_started() {
 fn what_runs_gives_whole_lines_from_an_offset() {
     let folder = tempfile::tempdir().unwrap();
     let go = folder.path().join("go");
-    let cmd =
-        Cmd::shell(format!("echo one; printf tw; while ! [ -e {} ]; do sleep 0.05; done; echo o", go.display()));
+    let cmd = Cmd::shell(format!("echo one; printf tw; while ! [ -e {} ]; do sleep 0.05; done; echo o", go.display()));
     run(folder.path(), &start("j", &cmd));
     let first = until(folder.path(), "j", |l| l.took.0 > 0);
     assert_eq!((first.state, first.out.as_slice(), first.took), (JobState::Running, b"one\n".as_slice(), (4, 0)));
@@ -137,7 +136,10 @@ fn a_claim_keeps_a_late_start_out() {
     // The runner that comes late finds the claim.
     let ran = folder.path().join("ran");
     let runner = format!("{COMMON}{RUNNER}");
-    let late = Cmd::shell_with(&runner, [folder.path().join("j").display().to_string(), "touch".into(), ran.display().to_string()]);
+    let late = Cmd::shell_with(
+        &runner,
+        [folder.path().join("j").display().to_string(), "touch".into(), ran.display().to_string()],
+    );
     assert_eq!(run(folder.path(), &late).code(), Some(1));
     assert!(!ran.exists());
 }

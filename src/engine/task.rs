@@ -4,6 +4,7 @@ use super::Engine;
 use super::acting::{Actor, Done};
 use super::asking::Asker;
 use super::cancel::Level;
+use super::job::{JobEnd, vanished};
 use super::out;
 use super::prepare::{Item, Prepared};
 use super::settle::{InFlight, SENDS};
@@ -362,7 +363,7 @@ impl Engine {
             for (a, action) in change.actions.iter().enumerate() {
                 let begun = Instant::now();
                 let done = match self.one_action(step, task, &actor, (c, a), action).await {
-                    Err(Trouble::Unknown(why)) if settles && prepared.instance.repeatable() => {
+                    Err(Trouble::Unknown(why)) if settles && !step.durable && prepared.instance.repeatable() => {
                         let flight = InFlight { task, at: (c, a), begun };
                         return Ok(Carried::Settled(self.settle(prepared, &flight, &why).await?));
                     }
@@ -487,9 +488,12 @@ impl Engine {
         let (begun, folder) = (Instant::now(), name.to_string());
         self.recorder.record(Event::JobStarted { task: task.clone(), change: 0, action: 0, folder })?;
         let done = match self.follow_job(&actor, name, begun).await {
-            Ok(Some(output)) => self.ran(output),
-            Ok(None) => {
-                let done = Ok(Done::failed("the job had not begun"));
+            Ok(JobEnd::Ended(output)) => self.ran(output),
+            Ok(JobEnd::Gone) if !repeatable => Err(vanished(name)),
+            // Nothing was done, or the probe finds what is left to do.
+            Ok(end @ (JobEnd::Never | JobEnd::Gone)) => {
+                let why = if matches!(end, JobEnd::Never) { "the job had not begun" } else { "the job vanished" };
+                let done = Ok(Done::failed(why));
                 self.action_ended(step, task, (0, 0), begun, &done)?;
                 self.clear_job(&actor.asker, name).await;
                 return Ok(None);

@@ -1,5 +1,6 @@
 //! The engine in process: a small world of hosts behind the transport's trait, a paused clock, chosen ids.
 
+mod durable;
 mod faults;
 mod policy;
 mod resume;

@@ -53,6 +53,8 @@ pub struct Inside {
     pub faults: BTreeMap<usize, Fault>,
     /// Those that the host really carried out.
     pub done: Vec<String>,
+    /// Folder for jobs: durable steps run for real on this machine.
+    pub jobs: Option<std::path::PathBuf>,
     /// How often somebody connected.
     pub connects: usize,
     /// After the first loss no host can be connected to for so long.
@@ -133,11 +135,26 @@ impl World {
                 *value = (value.parse::<u32>().unwrap() + 1).to_string();
                 Output::of(0, &format!("now {value}\n"), "")
             }
+            ["sh", "-c", ..] => real(inside.jobs.as_ref().expect("a folder for jobs"), cmd),
             ["fail", code] => Output::of(code.parse().unwrap(), "", "it said no\n"),
             other => panic!("the world has no command {other:?}"),
         };
         if fault == Some(Fault::LostAfter) { Err(lost()) } else { Ok(output) }
     }
+}
+
+/// Runs a command of this machine.
+fn real(jobs: &std::path::Path, cmd: &Cmd) -> Output {
+    use std::io::Write as _;
+    use std::process::{Command, Stdio};
+    let mut command = Command::new(&cmd.argv[0]);
+    command.args(&cmd.argv[1..]).env("PITON_JOBS", jobs).envs(&cmd.env);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(cmd.stdin.clone().unwrap_or_default().as_bytes()).unwrap();
+    let got = child.wait_with_output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    Output::of(got.status.code().unwrap_or(-1), &text(got.stdout), &text(got.stderr))
 }
 
 struct Line {
@@ -416,7 +433,6 @@ fn host(name: &str) -> Host {
         address: name.into(),
         user: None,
         port: None,
-        transport: Default::default(),
         local: false,
         transport: piton::load::inventory::Transport::Auto,
         r#become: false,
