@@ -15,6 +15,7 @@ fn book(count: &Path) -> Program {
     let mut step = poke(&["sh", "-c", &script]);
     step.key.0 = "s/job".into();
     step.durable = true;
+    step.register = Some("job".into());
     program(vec![section(OnFailure::Stop, vec![step])])
 }
 

@@ -67,7 +67,10 @@ async fn a_lost_line_stays_unknown_when_the_rest_was_taken_back() {
     let world = World::default();
     world.set("a", "x", "old");
     world.set("a", "y", "old");
-    world.fault(4, Fault::LostAfter);
+    // Each time that it is sent.
+    for (n, fault) in [(4, Fault::LostBefore), (6, Fault::LostBefore), (8, Fault::LostAfter)] {
+        world.fault(n, fault);
+    }
     let left = go(&world, program(vec![section(OnFailure::Rollback, vec![switch("x", "1"), switch("y", "1")])])).await;
     assert_eq!(left.outcomes(), ["a x-1 changed", "a y-1 unknown"]);
     assert_eq!(world.get("a", "x"), Some("old".into()));
