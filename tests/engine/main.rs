@@ -1,6 +1,5 @@
 //! The engine in process: a small world of hosts behind the transport's trait, a paused clock, chosen ids.
 
-mod durable;
 mod faults;
 mod policy;
 mod resume;

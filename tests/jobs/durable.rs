@@ -1,6 +1,5 @@
-//! A durable step in process, with this machine's `sh`: a fault at every call, and it runs once, to its end.
+//! A durable step with this machine's `sh`: a fault at every call, and it runs once, to its end.
 
-use super::resume::folder;
 use super::world::*;
 use piton::compile::{OnFailure, Program};
 use piton::engine::{Words, resume, run};
@@ -17,6 +16,13 @@ fn book(count: &Path) -> Program {
     step.durable = true;
     step.register = Some("job".into());
     program(vec![section(OnFailure::Stop, vec![step])])
+}
+
+fn folder() -> (tempfile::TempDir, piton::journal::RunDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let id = piton::engine::clock::Clock::run_id(&Ticks::default());
+    let dir = piton::journal::StateDir::at(folder.path()).create(&id).unwrap();
+    (folder, dir)
 }
 
 struct Place {

@@ -1,0 +1,7 @@
+//! Durable steps in process, with real processes of this machine: a binary of their own, for a process that is being
+//! started holds the locks of every journal of the tests beside it for a moment.
+
+mod durable;
+#[path = "../engine/world.rs"]
+#[allow(dead_code)]
+mod world;
