@@ -304,6 +304,17 @@ pub enum Event {
         /// As one would type it.
         line: String,
     },
+    /// The action about to be sent is a job of its own on the host, under this name. On disk before it is started.
+    JobStarted {
+        /// Which.
+        task: TaskKey,
+        /// Number of the change.
+        change: usize,
+        /// Number of the action.
+        action: usize,
+        /// Name of its folder below the host's folder for jobs.
+        folder: String,
+    },
     /// An action ended, seen.
     ActionEnded {
         /// Which.

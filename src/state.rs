@@ -51,6 +51,10 @@ pub struct Task {
     pub out: Value,
     /// What the operator answered in it, in order.
     pub answers: Vec<String>,
+    /// The job on the host whose end was not seen yet, by name.
+    pub job: Option<String>,
+    /// How many jobs it has started in all lives of the run.
+    pub jobs: u32,
     /// True once what it did was taken back.
     pub taken_back: bool,
     /// Which life of the run it belongs to: 0, and one more each time the run is resumed.
@@ -217,6 +221,17 @@ impl RunState {
                     return Err(illegal("action_ended", &format!("{task} is {:?}", entry.state)));
                 }
                 entry.state = TaskState::Between;
+                entry.job = None;
+            }
+            Event::JobStarted { task, folder, .. } => {
+                let entry = self.open(task, "job_started")?;
+                if !matches!(entry.state, TaskState::Acting { .. }) {
+                    return Err(illegal("job_started", &format!("{task} is {:?}", entry.state)));
+                }
+                if entry.job.as_ref() != Some(folder) {
+                    entry.jobs += 1;
+                }
+                entry.job = Some(folder.clone());
             }
             Event::Answered { task, answer } => self.open(task, "answered")?.answers.push(answer.clone()),
             Event::TaskEnded { task, outcome, out, .. } => {
@@ -292,6 +307,8 @@ impl RunState {
             return Err(illegal("task_started", &format!("{task} is under way")));
         }
         let answers = old.map(|t| t.answers.clone()).unwrap_or_default();
+        // A job runs on whatever becomes of the run, so its name outlives a life of the run.
+        let (job, jobs) = old.map_or((None, 0), |t| (t.job.clone(), t.jobs));
         let entry = Task {
             state: TaskState::Started,
             section: self.section,
@@ -302,6 +319,8 @@ impl RunState {
             begun: 0,
             out: Value::Null,
             answers,
+            job,
+            jobs,
             taken_back: false,
             life: self.life,
         };
@@ -342,6 +361,13 @@ impl RunState {
             .rev()
             .find(|c| c.guest == guest && c.name == name)
             .ok_or_else(|| illegal(what, &format!("no checkpoint {name} of {guest} has started")))
+    }
+
+    /// True if a task still has to see the end of this job.
+    pub fn awaits_job(&self, name: &str) -> bool {
+        self.tasks
+            .values()
+            .any(|t| t.job.as_deref() == Some(name) && !matches!(&t.state, TaskState::Ended(o) if !o.stops()))
     }
 
     /// Tasks whose last action was sent and never seen to end.

@@ -114,6 +114,8 @@ pub struct Step {
     pub no_log: bool,
     /// `run_once:` on the first host only; what it registers holds for all.
     pub run_once: bool,
+    /// `durable:` runs the command as a job of its own on the host, which outlives the line and piton.
+    pub durable: bool,
     /// `timeout:` of each action.
     pub timeout: Option<Duration>,
     /// `confirm_within:` the target takes the step's changes back unless they are confirmed in time.

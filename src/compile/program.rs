@@ -325,6 +325,7 @@ fn step(
         failed_when: raw.failed_when.clone(),
         no_log: raw.no_log,
         run_once: raw.run_once,
+        durable: raw.durable,
         timeout: raw.timeout,
         confirm_within: raw.confirm_within.clone(),
         vars: raw.inherited.vars.clone(),

@@ -30,7 +30,7 @@ impl Done {
         Self { ok: true, result: ActionResult::default(), output: None, answer: None }
     }
 
-    fn failed(message: impl Into<String>) -> Self {
+    pub(super) fn failed(message: impl Into<String>) -> Self {
         let result = ActionResult { message: message.into(), ..ActionResult::default() };
         Self { ok: false, result, output: None, answer: None }
     }
@@ -151,6 +151,15 @@ impl Engine {
                 None => return Err(Trouble::Failed("the transport gave no answer".into())),
             }
         };
+        self.ran(output)
+    }
+
+    /// What a command that was seen to end came to.
+    ///
+    /// # Errors
+    /// [`Trouble::Interrupted`] if it was killed.
+    #[expect(clippy::unused_self)]
+    pub(super) fn ran(&self, output: Output) -> Result<Done, Trouble> {
         let message = match output.ended {
             Ended::Code(0) => String::new(),
             Ended::Code(code) => format!("exit status {code}{}", last_words(&output)),

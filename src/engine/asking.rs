@@ -94,13 +94,16 @@ impl Engine {
         Ok(answers.into_iter().flatten().collect())
     }
 
-    async fn look(&self, asker: &Asker, host: &str, cmds: Vec<Cmd>) -> Result<Vec<crate::cmd::Output>, Trouble> {
+    pub(super) async fn look(
+        &self,
+        asker: &Asker,
+        host: &str,
+        cmds: Vec<Cmd>,
+    ) -> Result<Vec<crate::cmd::Output>, Trouble> {
         let mut patience = self.patience_of(asker);
         loop {
-            let remote = match asker.patient {
-                true => self.lines.remote(host).await?,
-                false => self.lines.remote_at_once(host).await?,
-            };
+            let remote =
+                if asker.patient { self.lines.remote(host).await? } else { self.lines.remote_at_once(host).await? };
             let results = remote.run(Batch::all(cmds.clone())).await;
             let outputs: Result<Vec<_>, TransportError> = results.into_iter().collect();
             match outputs {

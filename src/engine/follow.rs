@@ -53,9 +53,8 @@ impl Engine {
             let left = call.follow.unwrap_or_default().saturating_sub(begun.elapsed());
             match self.follow_again(node, &api, &upid, &error, &mut patience).await {
                 Ok(Some(new)) => api = new,
-                Ok(None) => break,
                 Err(Trouble::Journal(journal)) => return Err(Trouble::Journal(journal)),
-                Err(_) => break,
+                Ok(None) | Err(_) => break,
             }
             log.again();
             let since = Instant::now();

@@ -20,6 +20,8 @@ pub mod connect;
 mod deadman;
 mod follow;
 mod guard;
+mod job;
+mod job_script;
 mod ladder;
 pub mod lease;
 pub mod lease_file;
@@ -57,7 +59,7 @@ use lines::Lines;
 use operator::Operator;
 use recorder::Recorder;
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::{Mutex, Semaphore};
@@ -129,6 +131,8 @@ pub struct Engine {
     words: Words,
     /// What steps registered, by host.
     outs: Mutex<BTreeMap<String, Map<String, Value>>>,
+    /// Hosts and users whose old jobs were seen to.
+    swept: Mutex<BTreeSet<(String, Option<String>)>>,
     /// Checkpoints already seen to, by section and guest.
     guards: Mutex<Guards>,
     /// For connections beside those of the run.
@@ -160,6 +164,7 @@ impl Engine {
             before,
             words,
             outs: Mutex::default(),
+            swept: Mutex::default(),
             guards: Mutex::default(),
             connect,
             leases: lease::Leases::default(),

@@ -4,6 +4,7 @@ use super::Engine;
 use super::acting::{Actor, Done, short};
 use super::asking::Asker;
 use super::cancel::Level;
+use super::job::{JobEnd, vanished};
 use super::out;
 use super::prepare::{Item, Prepared};
 use super::revert;
@@ -177,6 +178,7 @@ impl Engine {
             Err(trouble) => return self.stillborn(step, task, &trouble).await,
         };
         let params = digest_value(&prepared.instance.value());
+        let mut job = None;
         match resume::decide(self.before.tasks.get(&task), &params, self.words.get(&step.key).copied()) {
             Resume::Run(None) => {}
             Resume::Run(Some(why)) => {
@@ -184,6 +186,7 @@ impl Engine {
                 self.recorder.record(Event::Warning { text })?;
             }
             Resume::Skip(out) => return self.kept(task, item, &params, out::restored(out)),
+            Resume::Attach(name) => job = Some(name),
             Resume::Ask(why) => {
                 let run = &self.options.run;
                 let why = format!(
@@ -195,7 +198,7 @@ impl Engine {
         }
         self.recorder.record(Event::TaskStarted { task: task.clone(), params, label: item.label() })?;
         let (mut unreachable, mut stopped, mut reverted) = (false, false, None);
-        let (outcome, out) = match self.attempts(section, step, &task, item, &prepared).await {
+        let (outcome, out) = match self.attempts(section, step, (&task, job), item, &prepared).await {
             Ok(attempt) => {
                 let failed = attempt.failed.is_some();
                 let out = out::fields(attempt.changed, failed, attempt.output.as_ref(), attempt.facts);
@@ -233,7 +236,7 @@ impl Engine {
         &self,
         section: usize,
         step: &Step,
-        task: &TaskKey,
+        (task, mut job): (&TaskKey, Option<String>),
         item: &Item,
         prepared: &Prepared,
     ) -> Result<Attempt, Trouble> {
@@ -241,7 +244,14 @@ impl Engine {
         let mut number = 1;
         let mut changed_before = false;
         loop {
-            let mut attempt = self.attempt(section, step, task, item, prepared).await?;
+            let found = match job.take() {
+                Some(name) => self.find_job(step, task, prepared, &name).await?,
+                None => None,
+            };
+            let mut attempt = match found {
+                Some(attempt) => attempt,
+                None => self.attempt(section, step, task, item, prepared).await?,
+            };
             // What an attempt changed before it failed, the next one finds done: the step has changed it all the same.
             attempt.changed |= changed_before;
             let satisfied = self.judge(step, task, item, &mut attempt).await?;
@@ -362,7 +372,7 @@ impl Engine {
         let mut attempt = Attempt { facts: decision.facts.clone(), ..Attempt::default() };
         let armed = self.arm(task, prepared, &decision.changes).await?;
         // Under a revert what a lost line leaves open is looked at over a new one, in time or not at all.
-        let settles = settles && armed.is_none() && prepared.instance.repeatable();
+        let settles = settles && armed.is_none() && !step.durable && prepared.instance.repeatable();
         let acted = self.act_all(step, (task, prepared), &decision.changes, settles, &mut attempt).await;
         if let Some(armed) = armed {
             let acted = acted.map(|_| ());
@@ -459,18 +469,93 @@ impl Engine {
         let line = if step.no_log { "(no_log)".to_string() } else { short(&what.line()) };
         self.recorder.record(Event::ActionStarted { task: task.clone(), change, action, line })?;
         let begun = Instant::now();
-        let done = self.act(actor, what).await;
-        let (ok, mut result) = match &done {
+        let done = match (self.job_of(step, task, what), what) {
+            (Some(folder), Action::Run(cmd)) => {
+                let event = Event::JobStarted { task: task.clone(), change, action, folder: folder.clone() };
+                self.recorder.record(event)?;
+                let done = self.act_job(actor, &folder, cmd).await;
+                self.action_ended(step, task, (change, action), begun, &done)?;
+                if !matches!(done, Err(Trouble::Unknown(_))) {
+                    self.clear_job(&actor.asker, &folder).await;
+                }
+                return done;
+            }
+            _ => self.act(actor, what).await,
+        };
+        self.action_ended(step, task, (change, action), begun, &done)?;
+        done
+    }
+
+    /// Writes the end of an action down, if it was seen.
+    fn action_ended(
+        &self,
+        step: &Step,
+        task: &TaskKey,
+        (change, action): (usize, usize),
+        begun: Instant,
+        done: &Result<Done, Trouble>,
+    ) -> Result<(), JournalError> {
+        let (ok, mut result) = match done {
             Ok(done) => (done.ok, done.result.clone()),
-            Err(Trouble::Unknown(_)) => return done,
+            Err(Trouble::Unknown(_)) => return Ok(()),
             Err(other) => (false, ActionResult { message: other.to_string(), ..ActionResult::default() }),
         };
         if step.no_log {
             result = ActionResult { ended: result.ended, status: result.status, ..ActionResult::default() };
         }
         let took = begun.elapsed();
-        self.recorder.record(Event::ActionEnded { task: task.clone(), change, action, ok, result, took })?;
-        done
+        self.recorder.record(Event::ActionEnded { task: task.clone(), change, action, ok, result, took })
+    }
+
+    /// The end of a job that an earlier life of the run started; `None` if it never began.
+    async fn find_job(
+        &self,
+        step: &Step,
+        task: &TaskKey,
+        prepared: &Prepared,
+        name: &str,
+    ) -> Result<Option<Attempt>, Trouble> {
+        let timeout = step.timeout;
+        let actor = Actor { asker: prepared.asker.clone(), timeout, task: (!step.no_log).then(|| task.clone()) };
+        let changes = self.before.tasks.get(task).map(|t| t.changes.clone()).unwrap_or_default();
+        let what = changes.first().map_or_else(|| step.name.clone(), |c| c.what.clone());
+        let (nature, repeatable) = (prepared.instance.nature(), prepared.instance.repeatable());
+        self.recorder.record(Event::Planned { task: task.clone(), nature, repeatable, changes })?;
+        let line = format!("the job {name}, found again");
+        self.recorder.record(Event::ActionStarted { task: task.clone(), change: 0, action: 0, line })?;
+        let (begun, folder) = (Instant::now(), name.to_string());
+        self.recorder.record(Event::JobStarted { task: task.clone(), change: 0, action: 0, folder })?;
+        let done = match self.follow_job(&actor, name, begun).await {
+            Ok(JobEnd::Ended(output)) => self.ran(output),
+            Ok(JobEnd::Gone) if !repeatable => Err(vanished(name)),
+            // Nothing was done, or the probe finds what is left to do.
+            Ok(end @ (JobEnd::Never | JobEnd::Gone)) => {
+                let why = if matches!(end, JobEnd::Never) { "the job had not begun" } else { "the job vanished" };
+                let done = Ok(Done::failed(why));
+                self.action_ended(step, task, (0, 0), begun, &done)?;
+                self.clear_job(&actor.asker, name).await;
+                return Ok(None);
+            }
+            Err(trouble) => Err(trouble),
+        };
+        self.action_ended(step, task, (0, 0), begun, &done)?;
+        let done = match done {
+            Err(Trouble::Unknown(why)) => {
+                let (run, key) = (&self.options.run, &step.key);
+                let hint = format!("`piton resume {run}` looks again; `--redo {key}` or `--done {key}` decides");
+                return Err(Trouble::Unknown(format!("{why}; {hint}")));
+            }
+            other => {
+                self.clear_job(&actor.asker, name).await;
+                other?
+            }
+        };
+        let failed = (!done.ok).then(|| format!("{what}: {}", done.result.message));
+        let mut attempt = Attempt { changed: true, failed, output: done.output, facts: Map::new() };
+        if nature == Nature::Converges && attempt.failed.is_none() {
+            self.seen_to_hold(prepared, &mut attempt).await?;
+        }
+        Ok(Some(attempt))
     }
 
     /// One look, or looks until the step likes what it sees.

@@ -5,7 +5,8 @@
 //! | ended ok, changed, skipped or ignored | same | [`Resume::Skip`] |
 //! | ended so | other | [`Resume::Run`], said |
 //! | not seen; started; planned; between two actions of a repeatable step; failed | any | [`Resume::Run`] |
-//! | an action sent and its end not seen, or ended as unknown, repeatable | any | [`Resume::Run`]: the probe finds what is left |
+//! | a durable job started and its end not seen | any | [`Resume::Attach`] |
+//! | another action sent and its end not seen, or ended as unknown, repeatable | any | [`Resume::Run`]: the probe finds what is left |
 //! | the same, not repeatable | any | [`Resume::Ask`]: `--redo KEY` or `--done KEY` |
 //! | between two actions of a step that is not repeatable | any | [`Resume::Ask`] |
 //! | it was taken back since, by a checkpoint or an undo | any | [`Resume::Run`] |
@@ -32,6 +33,8 @@ pub enum Resume {
     Skip(Value),
     /// Run it; the note says why where that is not plain.
     Run(Option<String>),
+    /// It runs, or ran, as this job on the host: see its end first.
+    Attach(String),
     /// It may or may not have run, and running it twice may do harm.
     Ask(String),
 }
@@ -52,6 +55,7 @@ pub fn decide(task: Option<&Task>, params: &str, word: Option<Word>) -> Resume {
                 Resume::Run(Some("its parameters are others now".into()))
             }
         }
+        _ if let (Some(job), None) = (&task.job, word) => Resume::Attach(job.clone()),
         TaskState::Started | TaskState::Planned | TaskState::Ended(Outcome::Failed(_)) => Resume::Run(None),
         TaskState::Acting { .. } | TaskState::Between | TaskState::Ended(Outcome::Unknown(_)) => match word {
             Some(Word::Redo) => Resume::Run(Some("--redo".into())),
@@ -78,6 +82,8 @@ mod tests {
             begun: 0,
             out: Value::from(1),
             answers: vec![],
+            job: None,
+            jobs: 0,
             taken_back: false,
             life: 0,
         }
@@ -111,6 +117,12 @@ mod tests {
             assert_eq!(got, want, "{state:?} repeatable={repeatable}");
         }
         assert_eq!(decide(None, "p", None), Resume::Run(None));
+        let with_job = |state| Task { job: Some("j".into()), ..task(state, false) };
+        for state in [acting.clone(), TaskState::Started, ended(Outcome::Unknown("x".into()))] {
+            assert_eq!(decide(Some(&with_job(state)), "q", None), Resume::Attach("j".into()));
+        }
+        assert_eq!(decide(Some(&with_job(acting.clone())), "p", Some(Word::Done)), skip());
+        assert_eq!(decide(Some(&with_job(ended(Outcome::Changed))), "p", None), skip());
         let back = Resume::Run(Some("it was taken back since".into()));
         let undone = Task { taken_back: true, ..task(ended(Outcome::Changed), true) };
         assert_eq!(decide(Some(&undone), "p", None), back);

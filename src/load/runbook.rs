@@ -134,6 +134,8 @@ pub struct RawStep {
     pub no_log: bool,
     /// `run_once:`.
     pub run_once: bool,
+    /// `durable:`.
+    pub durable: bool,
 }
 
 /// A value that the operator gives.

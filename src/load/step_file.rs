@@ -31,6 +31,7 @@ pub const KEYS: &[&str] = &[
     "run_once",
     "timeout",
     "confirm_within",
+    "durable",
 ];
 
 /// Reads a step; `None` if it has no module.
@@ -101,6 +102,7 @@ pub(super) fn step(loader: &mut Loader<'_>, node: &Node, around: &Inherited) -> 
     let timeout = node.get("timeout").and_then(|n| time(n, "timeout", d));
     let confirm_within = node.get("confirm_within").and_then(|n| super::confirm::read(n, d));
     let (ignore_errors, no_log, run_once) = (flag("ignore_errors", d), flag("no_log", d), flag("run_once", d));
+    let durable = flag("durable", d);
     let Some((module, module_key, params)) = module else {
         if !strange {
             let names: Vec<&str> = table::names().collect();
@@ -112,6 +114,14 @@ pub(super) fn step(loader: &mut Loader<'_>, node: &Node, around: &Inherited) -> 
         }
         return None;
     };
+    if durable && !matches!(module.name(), "command" | "script") {
+        let span = node.get("durable").map_or(first, |n| n.span);
+        loader.diagnostics.push(
+            Diagnostic::error("P0301", span, format!("a `{}` step has no key `durable`", module.name()))
+                .label("only `command` and `script` have it")
+                .hint("leave it out: tasks of Proxmox run on by themselves, and other steps are short"),
+        );
+    }
     Some(RawStep {
         span: first,
         id,
@@ -132,6 +142,7 @@ pub(super) fn step(loader: &mut Loader<'_>, node: &Node, around: &Inherited) -> 
         failed_when,
         no_log,
         run_once,
+        durable,
     })
 }
 
@@ -157,11 +168,6 @@ fn unknown(key: &Key, has_module: bool) -> Diagnostic {
         return Diagnostic::error("P0312", key.span, format!("`{}` is Ansible's, a step has no such key", key.name))
             .label("not here")
             .hint(instead);
-    }
-    if key.name == "durable" {
-        return Diagnostic::error("P0301", key.span, format!("a step has no key `{}`", key.name))
-            .label("unknown key")
-            .hint("this comes in a later version");
     }
     if matches!(key.name.as_str(), "section" | "steps" | "checkpoint" | "on_failure") {
         return Diagnostic::error("P0301", key.span, format!("a step has no key `{}`", key.name))

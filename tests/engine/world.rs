@@ -55,6 +55,8 @@ pub struct Inside {
     pub faults: BTreeMap<usize, Fault>,
     /// Those that the host really carried out.
     pub done: Vec<String>,
+    /// Folder for jobs: durable steps run for real on this machine.
+    pub jobs: Option<std::path::PathBuf>,
     /// How often somebody connected.
     pub connects: usize,
     /// After the first loss no host can be connected to for so long.
@@ -160,6 +162,7 @@ impl World {
                 let said = inside.values.get(&(host.to_string(), "look".to_string()));
                 Output::of(0, said.map_or("now 0\n", String::as_str), "")
             }
+            ["sh", "-c", ..] => real(inside.jobs.as_ref().expect("a folder for jobs"), cmd),
             ["fail", code] => Output::of(code.parse().unwrap(), "", "it said no\n"),
             other => panic!("the world has no command {other:?}"),
         };
@@ -194,6 +197,19 @@ fn on_node(inside: &Inside, host: &str, words: &[&str]) -> Output {
     let said = said(&mut command);
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     Output::of(said.status.code().unwrap(), &text(&said.stdout), &text(&said.stderr))
+}
+
+/// Runs a command of this machine.
+fn real(jobs: &std::path::Path, cmd: &Cmd) -> Output {
+    use std::io::Write as _;
+    let mut command = Command::new(&cmd.argv[0]);
+    command.args(&cmd.argv[1..]).env("PITON_JOBS", jobs).envs(&cmd.env);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(cmd.stdin.clone().unwrap_or_default().as_bytes()).unwrap();
+    let got = child.wait_with_output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    Output::of(got.status.code().unwrap_or(-1), &text(got.stdout), &text(got.stderr))
 }
 
 struct Line {
@@ -446,6 +462,7 @@ pub fn step(name: &str, module: &'static dyn Erased, params: Value) -> Step {
         failed_when: None,
         no_log: false,
         run_once: false,
+        durable: false,
         timeout: None,
         confirm_within: None,
         vars: vec![],

@@ -8,6 +8,7 @@ mod contract;
 mod cut;
 mod demo;
 mod drive;
+mod durable;
 mod ground;
 mod guests;
 mod job;
