@@ -9,8 +9,8 @@
 //! The host decides: `mv armed disarmed` against `mv armed firing`. Whatever this side believes, it asks which it was.
 
 use super::Engine;
+use super::attempt::Attempt;
 use super::prepare::Prepared;
-use super::task::Attempt;
 use super::trouble::Trouble;
 use super::{revert, revert_script};
 use crate::event::{Event, RunEnd};

@@ -13,6 +13,7 @@
 
 mod acting;
 mod asking;
+mod attempt;
 mod back;
 pub mod cancel;
 pub mod clock;
@@ -26,6 +27,7 @@ mod ladder;
 pub mod lease;
 pub mod lease_file;
 mod lines;
+mod looking;
 mod needs;
 pub mod operator;
 mod out;
@@ -37,6 +39,7 @@ mod recorder;
 mod revert;
 mod revert_script;
 mod run;
+mod sending;
 mod settle;
 mod task;
 mod trouble;

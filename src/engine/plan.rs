@@ -150,7 +150,7 @@ impl Engine {
             Ok(decision) => {
                 sofar.pending.insert(host.to_string());
                 let guest = Self::guarded_guest(step, &prepared, &decision.changes);
-                let changes = if step.no_log { super::task::hidden(&decision.changes) } else { decision.changes };
+                let changes = if step.no_log { super::attempt::hidden(&decision.changes) } else { decision.changes };
                 (kind(&prepared, changes), guest)
             }
             Err(Trouble::Unreachable(why)) => {

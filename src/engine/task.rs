@@ -1,47 +1,20 @@
-//! One step on one host: probe, decide, checkpoint, write down, act, probe again.
+//! One step on one host: is it due, what did an earlier life of the run leave, how often is it tried, what came of it.
 
 use super::Engine;
-use super::acting::{Actor, Done, short};
-use super::asking::Asker;
+use super::attempt::Attempt;
 use super::cancel::Level;
-use super::job::{JobEnd, vanished};
 use super::out;
 use super::prepare::{Item, Prepared};
-use super::revert;
-use super::settle::{InFlight, SENDS};
 use super::trouble::Trouble;
-use crate::cmd::Output;
 use crate::compile::Step;
-use crate::event::{ActionResult, Event, Outcome};
+use crate::event::{Event, Outcome};
 use crate::journal::JournalError;
 use crate::journal::resume::{self, Resume};
 use crate::key::{TaskKey, digest_value};
-use crate::modules::{Action, Change, Decision, Diff, Nature, Undo, Verdict};
 use crate::state::TaskState;
 use serde_json::{Map, Value};
 use std::time::Duration;
 use tokio::time::Instant;
-
-/// What one attempt came to.
-#[derive(Debug, Default)]
-pub(super) struct Attempt {
-    /// Did anything change?
-    pub changed: bool,
-    /// Why it did not work.
-    pub failed: Option<String>,
-    /// Output of the last command.
-    pub output: Option<Output>,
-    /// What the module read.
-    pub facts: Map<String, Value>,
-}
-
-/// What came of sending the changes of a step.
-enum Carried {
-    /// The end of each action was seen.
-    Ended(Attempt),
-    /// The line was lost, and this is what a new look decided.
-    Settled(Decision),
-}
 
 /// How a step ended on a host.
 #[derive(Debug)]
@@ -104,7 +77,7 @@ impl Engine {
         Ok(ended)
     }
 
-    async fn keep_for(&self, step: &Step, host: &str, out: &Value) {
+    pub(super) async fn keep_for(&self, step: &Step, host: &str, out: &Value) {
         if step.run_once {
             self.keep(step, &step.hosts, out).await;
         } else {
@@ -112,14 +85,14 @@ impl Engine {
         }
     }
 
-    async fn not_due(&self, step: &Step, task: TaskKey, why: &str) -> Result<Ended, JournalError> {
+    pub(super) async fn not_due(&self, step: &Step, task: TaskKey, why: &str) -> Result<Ended, JournalError> {
         let host = task.host.clone();
         let ended = self.close_task(task, String::new(), None, Outcome::Skipped(why.to_string()), out::skipped())?;
         self.keep_for(step, &host, &ended.out).await;
         Ok(ended)
     }
 
-    async fn stillborn(&self, step: &Step, task: TaskKey, trouble: &Trouble) -> Result<Ended, JournalError> {
+    pub(super) async fn stillborn(&self, step: &Step, task: TaskKey, trouble: &Trouble) -> Result<Ended, JournalError> {
         let host = task.host.clone();
         let out = Value::Object(out::fields(false, true, None, Map::new()));
         let outcome = forgiven(step, Outcome::Failed(trouble.to_string()));
@@ -162,7 +135,13 @@ impl Engine {
         Ok(Ended { outcome, out, unreachable: false, reverted: None })
     }
 
-    async fn item_on(&self, section: usize, step: &Step, task: TaskKey, item: &Item) -> Result<Ended, JournalError> {
+    pub(super) async fn item_on(
+        &self,
+        section: usize,
+        step: &Step,
+        task: TaskKey,
+        item: &Item,
+    ) -> Result<Ended, JournalError> {
         let begun = Instant::now();
         if step.each.is_some() {
             match self.due(step, &task.host, item.value.as_ref()).await {
@@ -232,7 +211,7 @@ impl Engine {
     }
 
     /// `retries`, `until`, `failed_when`, `changed_when` around single attempts.
-    async fn attempts(
+    pub(super) async fn attempts(
         &self,
         section: usize,
         step: &Step,
@@ -274,7 +253,7 @@ impl Engine {
     }
 
     /// Sleeps unless the operator wants to stop.
-    async fn pause(&self, how_long: Duration) -> Result<(), Trouble> {
+    pub(super) async fn pause(&self, how_long: Duration) -> Result<(), Trouble> {
         tokio::select! {
             () = tokio::time::sleep(how_long) => Ok(()),
             () = self.cancel.reached(Level::Stop) => Err(Trouble::Interrupted),
@@ -282,7 +261,13 @@ impl Engine {
     }
 
     /// Lets the step's own conditions have their say; true if no other attempt is wanted.
-    async fn judge(&self, step: &Step, task: &TaskKey, item: &Item, attempt: &mut Attempt) -> Result<bool, Trouble> {
+    pub(super) async fn judge(
+        &self,
+        step: &Step,
+        task: &TaskKey,
+        item: &Item,
+        attempt: &mut Attempt,
+    ) -> Result<bool, Trouble> {
         if step.failed_when.is_none() && step.changed_when.is_none() && step.until.is_none() {
             return Ok(attempt.failed.is_none());
         }
@@ -307,343 +292,6 @@ impl Engine {
             None => Ok(attempt.failed.is_none()),
         }
     }
-
-    async fn attempt(
-        &self,
-        section: usize,
-        step: &Step,
-        task: &TaskKey,
-        item: &Item,
-        prepared: &Prepared,
-    ) -> Result<Attempt, Trouble> {
-        let nature = prepared.instance.nature();
-        if nature == Nature::Looks {
-            return self.look_until(task, prepared).await;
-        }
-        let mut decision = self.decide(prepared).await?;
-        if let Some(guest) = Self::guarded_guest(step, prepared, &decision.changes)
-            && self.guard(section, &guest).await?
-        {
-            // The snapshot is a change itself: the digest of a VM's configuration is another one now.
-            decision = self.decide(prepared).await?;
-        }
-        if decision.changes.is_empty() {
-            for text in decision.notes {
-                self.recorder.record(Event::Warning { text })?;
-            }
-            return Ok(Attempt { facts: decision.facts, ..Attempt::default() });
-        }
-        let mut sends = 0;
-        loop {
-            if let Some(guest) = Self::guarded_guest(step, prepared, &decision.changes) {
-                for change in &mut decision.changes {
-                    change.guest = Some(guest.name.clone());
-                }
-            }
-            sends += 1;
-            match self.carry_out(step, task, item, prepared, (&decision, sends < SENDS)).await? {
-                Carried::Ended(attempt) => return Ok(attempt),
-                Carried::Settled(after) if after.changes.is_empty() => {
-                    return Ok(Attempt { changed: true, facts: after.facts, ..Attempt::default() });
-                }
-                Carried::Settled(after) => decision = after,
-            }
-        }
-    }
-
-    /// Makes the changes that were decided. With `settles`, what a lost line leaves open is looked at.
-    async fn carry_out(
-        &self,
-        step: &Step,
-        task: &TaskKey,
-        item: &Item,
-        prepared: &Prepared,
-        (decision, settles): (&Decision, bool),
-    ) -> Result<Carried, Trouble> {
-        let nature = prepared.instance.nature();
-        let mut changes = if step.no_log { hidden(&decision.changes) } else { decision.changes.clone() };
-        if Self::only_looks(step) {
-            for change in &mut changes {
-                change.undo = Undo::Nothing;
-            }
-        }
-        let repeatable = prepared.instance.repeatable();
-        self.recorder.record(Event::Planned { task: task.clone(), nature, repeatable, changes })?;
-        let mut attempt = Attempt { facts: decision.facts.clone(), ..Attempt::default() };
-        let armed = self.arm(task, prepared, &decision.changes).await?;
-        // Under a revert what a lost line leaves open is looked at over a new one, in time or not at all.
-        let settles = settles && armed.is_none() && !step.durable && prepared.instance.repeatable();
-        let acted = self.act_all(step, (task, prepared), &decision.changes, settles, &mut attempt).await;
-        if let Some(armed) = armed {
-            let acted = acted.map(|_| ());
-            return Ok(Carried::Ended(self.confirm(&armed, prepared, acted, attempt).await?));
-        }
-        if let Some(after) = acted? {
-            return Ok(Carried::Settled(after));
-        }
-        if nature == Nature::Converges && attempt.failed.is_none() {
-            // A file that the step writes here (`fetch`) is another one now.
-            let writes_here = prepared.instance.local_files().iter().any(|want| want.optional);
-            let anew =
-                if writes_here { Some(self.prepare(step, &task.host, item.value.as_ref()).await?) } else { None };
-            self.seen_to_hold(anew.as_ref().unwrap_or(prepared), &mut attempt).await?;
-        }
-        Ok(Carried::Ended(attempt))
-    }
-
-    /// All actions in order, up to the first that fails; a decision if a lost line made another look necessary.
-    async fn act_all(
-        &self,
-        step: &Step,
-        (task, prepared): (&TaskKey, &Prepared),
-        changes: &[Change],
-        settles: bool,
-        attempt: &mut Attempt,
-    ) -> Result<Option<Decision>, Trouble> {
-        let actor =
-            Actor { asker: prepared.asker.clone(), timeout: step.timeout, task: (!step.no_log).then(|| task.clone()) };
-        for (c, change) in changes.iter().enumerate() {
-            for (a, action) in change.actions.iter().enumerate() {
-                let begun = Instant::now();
-                let done = match self.one_action(step, task, &actor, (c, a), action).await {
-                    Err(Trouble::Unknown(why)) if settles => {
-                        let flight = InFlight { task, at: (c, a), begun };
-                        return Ok(Some(self.settle(prepared, &flight, &why).await?));
-                    }
-                    other => other?,
-                };
-                if let Some(answer) = done.answer {
-                    let event = Event::Answered { task: task.clone(), answer: answer.clone() };
-                    self.recorder.record(event)?;
-                    attempt.facts.insert("answer".into(), answer.into());
-                }
-                attempt.output = done.output.or(attempt.output.take());
-                if !done.ok {
-                    attempt.changed = true;
-                    attempt.failed = Some(format!("{}: {}", change.what, done.result.message));
-                    return Ok(None);
-                }
-            }
-        }
-        attempt.changed = !changes.iter().flat_map(|c| &c.actions).all(|a| matches!(a, Action::Prompt(_)));
-        Ok(None)
-    }
-
-    /// Probes again: what was changed must now be so, or it is not claimed.
-    pub(super) async fn seen_to_hold(&self, prepared: &Prepared, attempt: &mut Attempt) -> Result<(), Trouble> {
-        let after = match self.decide(prepared).await {
-            Ok(after) => after,
-            Err(Trouble::Unreachable(why)) => {
-                return Err(Trouble::Unknown(format!("the change was made, but not seen to hold: {why}")));
-            }
-            Err(Trouble::Failed(why)) => {
-                attempt.failed = Some(format!("the change was made, but the look at it failed: {why}"));
-                return Ok(());
-            }
-            Err(other) => return Err(other),
-        };
-        if let Some(left) = after.changes.first() {
-            attempt.failed = Some(format!("did not converge: after the change it would still {}", left.what));
-        }
-        for text in after.notes {
-            self.recorder.record(Event::Warning { text })?;
-        }
-        attempt.facts = after.facts;
-        Ok(())
-    }
-
-    async fn one_action(
-        &self,
-        step: &Step,
-        task: &TaskKey,
-        actor: &Actor,
-        (change, action): (usize, usize),
-        what: &Action,
-    ) -> Result<Done, Trouble> {
-        if self.cancel.is_wanted() {
-            return Err(Trouble::Interrupted);
-        }
-        self.has_its_leases().await?;
-        // A line that cannot be opened is no action begun: nothing is in flight then.
-        self.ready(actor, what).await?;
-        let line = if step.no_log { "(no_log)".to_string() } else { short(&what.line()) };
-        self.recorder.record(Event::ActionStarted { task: task.clone(), change, action, line })?;
-        let begun = Instant::now();
-        let done = match (self.job_of(step, task, what), what) {
-            (Some(folder), Action::Run(cmd)) => {
-                let event = Event::JobStarted { task: task.clone(), change, action, folder: folder.clone() };
-                self.recorder.record(event)?;
-                let done = self.act_job(actor, &folder, cmd).await;
-                self.action_ended(step, task, (change, action), begun, &done)?;
-                if !matches!(done, Err(Trouble::Unknown(_))) {
-                    self.clear_job(&actor.asker, &folder).await;
-                }
-                return done;
-            }
-            _ => self.act(actor, what).await,
-        };
-        self.action_ended(step, task, (change, action), begun, &done)?;
-        done
-    }
-
-    /// Writes the end of an action down, if it was seen.
-    fn action_ended(
-        &self,
-        step: &Step,
-        task: &TaskKey,
-        (change, action): (usize, usize),
-        begun: Instant,
-        done: &Result<Done, Trouble>,
-    ) -> Result<(), JournalError> {
-        let (ok, mut result) = match done {
-            Ok(done) => (done.ok, done.result.clone()),
-            Err(Trouble::Unknown(_)) => return Ok(()),
-            Err(other) => (false, ActionResult { message: other.to_string(), ..ActionResult::default() }),
-        };
-        if step.no_log {
-            result = ActionResult { ended: result.ended, status: result.status, ..ActionResult::default() };
-        }
-        let took = begun.elapsed();
-        self.recorder.record(Event::ActionEnded { task: task.clone(), change, action, ok, result, took })
-    }
-
-    /// The end of a job that an earlier life of the run started; `None` if it never began.
-    async fn find_job(
-        &self,
-        step: &Step,
-        task: &TaskKey,
-        prepared: &Prepared,
-        name: &str,
-    ) -> Result<Option<Attempt>, Trouble> {
-        let timeout = step.timeout;
-        let actor = Actor { asker: prepared.asker.clone(), timeout, task: (!step.no_log).then(|| task.clone()) };
-        let changes = self.before.tasks.get(task).map(|t| t.changes.clone()).unwrap_or_default();
-        let what = changes.first().map_or_else(|| step.name.clone(), |c| c.what.clone());
-        let (nature, repeatable) = (prepared.instance.nature(), prepared.instance.repeatable());
-        self.recorder.record(Event::Planned { task: task.clone(), nature, repeatable, changes })?;
-        let line = format!("the job {name}, found again");
-        self.recorder.record(Event::ActionStarted { task: task.clone(), change: 0, action: 0, line })?;
-        let (begun, folder) = (Instant::now(), name.to_string());
-        self.recorder.record(Event::JobStarted { task: task.clone(), change: 0, action: 0, folder })?;
-        let done = match self.follow_job(&actor, name, begun).await {
-            Ok(JobEnd::Ended(output)) => self.ran(output),
-            Ok(JobEnd::Gone) if !repeatable => Err(vanished(name)),
-            // Nothing was done, or the probe finds what is left to do.
-            Ok(end @ (JobEnd::Never | JobEnd::Gone)) => {
-                let why = if matches!(end, JobEnd::Never) { "the job had not begun" } else { "the job vanished" };
-                let done = Ok(Done::failed(why));
-                self.action_ended(step, task, (0, 0), begun, &done)?;
-                self.clear_job(&actor.asker, name).await;
-                return Ok(None);
-            }
-            Err(trouble) => Err(trouble),
-        };
-        self.action_ended(step, task, (0, 0), begun, &done)?;
-        let done = match done {
-            Err(Trouble::Unknown(why)) => {
-                let (run, key) = (&self.options.run, &step.key);
-                let hint = format!("`piton resume {run}` looks again; `--redo {key}` or `--done {key}` decides");
-                return Err(Trouble::Unknown(format!("{why}; {hint}")));
-            }
-            other => {
-                self.clear_job(&actor.asker, name).await;
-                other?
-            }
-        };
-        let failed = (!done.ok).then(|| format!("{what}: {}", done.result.message));
-        let mut attempt = Attempt { changed: true, failed, output: done.output, facts: Map::new() };
-        if nature == Nature::Converges && attempt.failed.is_none() {
-            self.seen_to_hold(prepared, &mut attempt).await?;
-        }
-        Ok(Some(attempt))
-    }
-
-    /// One look, or looks until the step likes what it sees.
-    async fn look_until(&self, task: &TaskKey, prepared: &Prepared) -> Result<Attempt, Trouble> {
-        let poll = prepared.instance.poll();
-        // Who waits for a host by looking at it has patience of his own.
-        let asker = Asker { patient: poll.is_none(), ..prepared.asker.clone() };
-        if let Some(poll) = poll {
-            self.pause(poll.first).await?;
-        }
-        let begun = Instant::now();
-        loop {
-            let seen = self.decide_as(prepared, &asker).await;
-            let (failed, facts) = match seen {
-                Ok(decision) => match decision.verdict {
-                    Verdict::Holds => return Ok(Attempt { facts: decision.facts, ..Attempt::default() }),
-                    Verdict::Fails(why) => (why, decision.facts),
-                },
-                // A host that reboots while somebody waits for it is what waiting is for.
-                Err(Trouble::Unreachable(why)) if poll.is_some() => (why, Map::new()),
-                Err(other) => return Err(other),
-            };
-            let Some(poll) = poll else {
-                return Ok(Attempt { failed: Some(failed), facts, ..Attempt::default() });
-            };
-            if begun.elapsed() + poll.every > poll.at_most {
-                let why = format!("{failed} (waited {})", crate::load::duration::shown(begun.elapsed()));
-                return Ok(Attempt { failed: Some(why), facts, ..Attempt::default() });
-            }
-            self.recorder.progress(Event::Waiting { host: task.host.clone(), what: failed });
-            self.pause(poll.every).await?;
-        }
-    }
-
-    /// Asks the module's questions and lets it decide.
-    ///
-    /// # Errors
-    /// [`Trouble`]; nothing was changed.
-    pub(super) async fn decide(&self, prepared: &Prepared) -> Result<Decision, Trouble> {
-        self.decide_as(prepared, &prepared.asker).await
-    }
-
-    async fn decide_as(&self, prepared: &Prepared, asker: &Asker) -> Result<Decision, Trouble> {
-        let asks = prepared.instance.probe(&prepared.cx);
-        let answers = self.ask(asker, &asks).await?;
-        let mut decision = prepared.instance.decide(&prepared.cx, &answers)?;
-        revert::cover(&mut decision.changes, prepared.confirm_within.as_ref()).map_err(Trouble::Failed)?;
-        let inventory = &self.program.inventory;
-        let node = prepared.cx.node.as_deref().and_then(|n| inventory.api_name(n));
-        for change in &mut decision.changes {
-            if let Some(name) = node {
-                name_node(change, name);
-            }
-        }
-        Ok(decision)
-    }
-}
-
-/// Calls are shown and written down with the name of the node, so that they can be typed as they stand.
-fn name_node(change: &mut Change, name: &str) {
-    let undo = match &mut change.undo {
-        Undo::Actions(actions) => actions.as_mut_slice(),
-        _ => &mut [],
-    };
-    for action in change.actions.iter_mut().chain(undo) {
-        if let Action::Api(call) = action {
-            call.path = call.path.replace("{node}", name);
-        }
-    }
-}
-
-/// `no_log`: what is written down and shown keeps neither diff nor content.
-pub(super) fn hidden(changes: &[Change]) -> Vec<Change> {
-    changes
-        .iter()
-        .map(|change| Change {
-            what: change.what.clone(),
-            diff: Diff::None,
-            actions: Vec::new(),
-            undo: match &change.undo {
-                Undo::Actions(_) => Undo::Impossible("`no_log` keeps its old state out of the journal".into()),
-                other => other.clone(),
-            },
-            confirm_within: change.confirm_within,
-            guest: change.guest.clone(),
-            revert: change.revert.clone(),
-        })
-        .collect()
 }
 
 /// `ignore_errors` forgives a failure, never an unknown outcome.

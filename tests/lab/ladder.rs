@@ -139,7 +139,13 @@ async fn a_host_key_that_is_not_known_is_an_error_and_no_reason_to_go_another_wa
     assert_ne!(others, text);
     fs::write(&known, others).unwrap();
     let told = drive.tell(&["run", "@who", "--yes"]);
-    assert!(told.why().starts_with("extranet cannot be reached: its host key is not known"), "{:?}", told.events);
+    let problems = told.find(|e| match e {
+        Event::Refused { problems } => Some(problems.iter().map(|p| p.what.clone()).collect::<Vec<_>>()),
+        _ => None,
+    });
+    let problems = problems.unwrap_or_else(|| panic!("{:?}", told.events));
+    assert!(problems[0].starts_with("extranet cannot be reached: its host key is not known"), "{problems:?}");
+    assert_eq!((told.code, problems.len()), (7, 1));
     let reached = told.find(|e| matches!(e, Event::Connected { host, .. } if host == "extranet").then_some(()));
     assert_eq!(reached, None);
 }
