@@ -3,12 +3,13 @@
 use super::parts::{self, How};
 use super::program::{self, Runbook, Selection};
 use super::run::finish;
-use super::{Global, Stop};
+use super::{Global, Stop, output};
 use crate::engine::{self, Words};
 use crate::exit::Exit;
 use crate::journal;
 use crate::journal::resume::Word;
 use crate::key::StepKey;
+use crate::report::clean;
 use crate::state::RunState;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -71,6 +72,9 @@ pub async fn run(global: &Global, args: &Args) -> Result<Exit, Stop> {
         }
     }
     let id = before.run.clone().ok_or_else(|| Stop::input("the journal has no run"))?;
+    if !global.json() && !global.quiet {
+        output::print(&format!("resume {id}: {}\n", clean::line(&before.runbook)));
+    }
     let made = parts::parts(&global, program, &args.how, false, 3, (id, Some(dir.clone()))).await?;
     finish(&global, &dir, engine::resume(made.parts, &dir, words).await)
 }
