@@ -33,7 +33,8 @@ impl Engine {
         let mut back = Back::Nothing;
         // The oldest checkpoint of a guest holds all that came before the run's changes; the newer ones die on the way.
         let mut guests: Vec<&crate::state::Checkpoint> = Vec::new();
-        for checkpoint in state.checkpoints.iter().filter(|c| c.taken && ours(c.section)) {
+        // One that the guest went back to already is behind it: what a person did there since must not be lost.
+        for checkpoint in state.checkpoints.iter().filter(|c| c.taken && !c.rolled_back && ours(c.section)) {
             if !guests.iter().any(|c| c.guest == checkpoint.guest) {
                 guests.push(checkpoint);
             }
